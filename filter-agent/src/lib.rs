@@ -1,0 +1,1 @@
+#![doc = "The user half of the filter."]

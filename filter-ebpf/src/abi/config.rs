@@ -1,0 +1,153 @@
+//! The immutable part of an image: what the policy says, without its lists.
+
+use super::pod;
+
+/// Categories a policy may have: one bit each of a mask.
+pub const MAX_CATEGORIES: usize = 64;
+/// Groups a policy may have.
+pub const MAX_GROUPS: usize = 32;
+/// Interfaces that carry rooms.
+pub const MAX_LINKS: usize = 8;
+/// The room number that means: no room.
+pub const NO_ROOM: u16 = u16::MAX;
+
+/// One per image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Config {
+    /// [`super::VERSION`] of the writer.
+    pub abi_version: u32,
+    /// Number of this image; never 0.
+    pub generation: u32,
+    /// Interface indices of the LAN side; a frame's slot is its position.
+    /// 0 ends the list.
+    pub links: [u32; MAX_LINKS],
+    /// Verdict for a VLAN without a room (`Verdict as u8`).
+    pub unknown_vlan: u8,
+    /// Verdict for a room past its last known span (`Verdict as u8`).
+    pub when_stale: u8,
+    /// 1: record each packet's outcome in `TRACE` (replay and tests).
+    pub trace: u8,
+    /// 1: at least one QinQ room exists, look it up.
+    pub qinq: u8,
+    /// Lines (64 bytes) of each table, in the order of `tables::Table`.
+    pub lines: [u32; 8],
+    /// Segments of the IPv6 table; see `tables::ranges6`.
+    pub ranges6: [u32; 4],
+    /// Bytes of one TCP hello that are looked at before `HelloTooLong`.
+    pub hello_cap: u32,
+    /// QUIC hellos per second and core before `QuicBudget`.
+    pub quic_budget: u32,
+    /// Category sets in use; a set number at or above it is an error.
+    pub sets: u32,
+    /// Rooms in use.
+    pub rooms: u32,
+    pub reserved: [u32; 2],
+}
+
+/// A category of users: the row of the matrix, as masks over categories.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Group {
+    /// Categories this group may reach.
+    pub allow: u64,
+    /// Categories this group may not reach.
+    pub deny: u64,
+    /// Denied categories that neither an allow nor a grant opens.
+    pub locked: u64,
+    /// Categories whose hosts are providers of encrypted names (ECH).
+    pub ech_providers: u64,
+    /// [`GroupFlags`].
+    pub flags: u32,
+    /// How a denial looks: `Verdict::Drop` or `Verdict::Reject`.
+    pub refuse: u8,
+    /// Verdict for a hello without a name.
+    pub unnamed: u8,
+    /// Verdict for an encrypted name.
+    pub encrypted_name: u8,
+    /// Verdict for a protocol that names no host.
+    pub undecodable: u8,
+    /// Verdict for tunnels.
+    pub tunnel: u8,
+    /// Verdict for fragments.
+    pub fragment: u8,
+    /// Verdict for QUIC that cannot be judged.
+    pub quic: u8,
+    pub reserved: [u8; 5],
+}
+
+/// Bits of [`Group::flags`].
+#[derive(Clone, Copy, Debug)]
+pub struct GroupFlags;
+
+impl GroupFlags {
+    /// Everything is reachable that is not denied; else only what is allowed.
+    pub const DEFAULT_OPEN: u32 = 1;
+    /// Names are looked at: at least one category of names is allowed or
+    /// denied, or the group is allow-listed-only.
+    pub const BY_NAME: u32 = 2;
+    /// DNS only by the school's resolvers; DoT, DoH, DoQ denied.
+    pub const SCHOOL_DNS: u32 = 4;
+    /// Search engines answer with their safe addresses.
+    pub const SAFE_SEARCH: u32 = 8;
+    /// HTTPS/SVCB queries are answered empty.
+    pub const STRIP_ECH: u32 = 16;
+}
+
+/// A room: a VLAN, or an untagged interface, with a group.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Room {
+    /// Index into the groups.
+    pub group: u16,
+    /// [`RoomFlags`].
+    pub flags: u16,
+    /// Entries in use of `subnets4` and `subnets6`.
+    pub subnets4_len: u16,
+    pub subnets6_len: u16,
+    pub reserved: [u32; 2],
+    pub subnets4: [Subnet4; 6],
+    pub subnets6: [Subnet6; 4],
+}
+
+/// Bits of [`Room::flags`].
+#[derive(Clone, Copy, Debug)]
+pub struct RoomFlags;
+
+impl RoomFlags {
+    /// Open inside its windows only; else always open.
+    pub const TIMETABLE: u16 = 1;
+    /// Inside a window a lease is needed too.
+    pub const SUPERVISED: u16 = 2;
+}
+
+/// An IPv4 network, both in host byte order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Subnet4 {
+    pub address: u32,
+    pub mask: u32,
+}
+
+/// An IPv6 network as upper and lower 64 bits, host byte order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Subnet6 {
+    pub upper: u64,
+    pub lower: u64,
+    pub upper_mask: u64,
+    pub lower_mask: u64,
+}
+
+/// Keys of the box's hashes: random, made once, kept as long as the flows,
+/// so that what is kept of a flow means the same to every image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Secret {
+    /// For host names ([`crate::tables::hash`]); words 0 and 1 are odd.
+    pub name: [u64; 4],
+    /// For the content of a hello; odd.
+    pub content: [u64; 4],
+}
+
+pod!(Config, Group, Room, Subnet4, Subnet6, Secret);

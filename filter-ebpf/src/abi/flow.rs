@@ -1,0 +1,165 @@
+//! What the kernel keeps of connections.
+
+use super::pod;
+
+/// Longest host name in bytes (RFC 1035 §2.3.4), rounded up.
+pub const NAME_MAX: usize = 256;
+/// Suffixes of a name whose hashes are kept, from the right.
+pub const SUFFIXES: usize = 12;
+/// Segment ends of a hello that are kept for comparing resends.
+pub const MARKS: usize = 8;
+
+/// Names a connection from the client's side.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(C)]
+pub struct FlowKey {
+    /// Client address; IPv4 as ::ffff:a.b.c.d, network byte order.
+    pub client: [u8; 16],
+    /// Server address, likewise.
+    pub server: [u8; 16],
+    /// Ports in host byte order; 0 where the protocol has none.
+    pub client_port: u16,
+    pub server_port: u16,
+    /// `slot << 24 | outer VLAN << 12 | inner VLAN`: stable across images.
+    pub link: u32,
+    /// IP protocol number.
+    pub protocol: u32,
+}
+
+/// What a connection speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Protocol {
+    /// Not looked at, or not known.
+    Other = 0,
+    Tls = 1,
+    Quic = 2,
+    Http = 3,
+    Dns = 4,
+    Tcp = 5,
+    Udp = 6,
+    Icmp = 7,
+}
+
+impl Protocol {
+    /// Reads a protocol from a map.
+    pub const fn from_u8(raw: u8) -> Self {
+        match raw {
+            1 => Self::Tls,
+            2 => Self::Quic,
+            3 => Self::Http,
+            4 => Self::Dns,
+            5 => Self::Tcp,
+            6 => Self::Udp,
+            7 => Self::Icmp,
+            _ => Self::Other,
+        }
+    }
+
+    /// The word in `replay --json` and events.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Other => "other",
+            Self::Tls => "tls",
+            Self::Quic => "quic",
+            Self::Http => "http",
+            Self::Dns => "dns",
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+            Self::Icmp => "icmp",
+        }
+    }
+}
+
+/// The end of a hello segment and the running hash of the content up to it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Mark {
+    /// Offset from the first byte of the hello.
+    pub end: u32,
+    /// Low half of the content hash of bytes `0..end`.
+    pub hash: u32,
+}
+
+/// A judged connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Flow {
+    /// Image that judged it.
+    pub generation: u32,
+    /// State of the overrides ([`super::OverrideHeader::epoch`]) then.
+    pub epoch: u32,
+    /// When a grant behind the verdict ends: judged again after it.
+    pub valid_until: u64,
+    pub verdict: u8,
+    pub reason: u8,
+    /// Deciding category, 255 for none.
+    pub category: u8,
+    /// [`Protocol`].
+    pub protocol: u8,
+    /// [`FlowFlags`].
+    pub flags: u8,
+    /// Hashes in use of `suffixes`.
+    pub suffixes_len: u8,
+    /// Entries in use of `marks`.
+    pub marks_len: u8,
+    pub reserved: u8,
+    /// First byte of the client's stream (TCP sequence number).
+    pub base_seq: u32,
+    /// Bytes of the stream that were judged.
+    pub judged_len: u32,
+    /// Client payloads still watched for a TLS hello after plain text
+    /// (STARTTLS).
+    pub watch: u32,
+    pub reserved2: u32,
+    /// Hash of the whole name (exact entries); 0 without a name.
+    pub exact: u64,
+    /// Hashes of the name's suffixes, the shortest first.
+    pub suffixes: [u64; SUFFIXES],
+    pub marks: [Mark; MARKS],
+    pub reserved3: [u64; 2],
+}
+
+/// Bits of [`Flow::flags`].
+#[derive(Clone, Copy, Debug)]
+pub struct FlowFlags;
+
+impl FlowFlags {
+    /// A host name was seen and its hashes are kept.
+    pub const NAMED: u8 = 1;
+    /// The hello carries ECH.
+    pub const ECH: u8 = 2;
+    /// The hello has no name.
+    pub const UNNAMED: u8 = 4;
+    /// Killed for good: no later image opens it again.
+    pub const DEAD: u8 = 8;
+    /// An event about this flow and verdict went out.
+    pub const REPORTED: u8 = 16;
+    /// The first payload belonged to no protocol that names a host.
+    pub const UNDECODABLE: u8 = 32;
+}
+
+/// A hello in progress. The parsers' own states lie in `state`, as bytes,
+/// so that this layout does not move with them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Hello {
+    /// First byte of the client's stream.
+    pub base_seq: u32,
+    /// Bytes of the stream consumed in order.
+    pub consumed: u32,
+    /// Content hash of what was consumed.
+    pub content: u64,
+    /// [`Protocol`] once the first bytes told it.
+    pub protocol: u8,
+    /// 1: `base_seq` was confirmed by the server's SYN-ACK.
+    pub confirmed: u8,
+    pub marks_len: u8,
+    pub name_len: u8,
+    pub generation: u32,
+    pub marks: [Mark; MARKS],
+    pub state: [u64; 21],
+    pub name: [u8; NAME_MAX],
+}
+
+pod!(FlowKey, Flow, Hello, Mark);

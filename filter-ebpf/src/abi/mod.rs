@@ -1,0 +1,106 @@
+//! The contract between kernel and user space: map keys and values.
+//!
+//! Plain old data, explicit integers, no padding that is not named. A change
+//! of any layout must raise [`VERSION`]; `layout_is_locked` in this module's
+//! tests sees to it. Maps that outlive an image (flows, hellos, overrides,
+//! events, the secret) are reused only when the version is the same.
+
+mod access;
+mod config;
+mod counters;
+mod event;
+mod flow;
+mod overrides;
+mod verdict;
+
+pub use access::{Access, Mode, SPANS, Span};
+pub use config::{
+    Config, Group, GroupFlags, MAX_CATEGORIES, MAX_GROUPS, MAX_LINKS, NO_ROOM, Room, RoomFlags,
+    Secret, Subnet4, Subnet6,
+};
+pub use counters::{Count, counter_index};
+pub use event::Event;
+pub use flow::{Flow, FlowFlags, FlowKey, Hello, MARKS, Mark, NAME_MAX, Protocol, SUFFIXES};
+pub use overrides::{Override, OverrideHeader, OverrideKey, RangeKey, Scope};
+pub use verdict::{Reason, Verdict};
+
+/// Raised with every change of a layout or of the meaning of a field.
+pub const VERSION: u32 = 1;
+
+/// A value that may be copied byte for byte between kernel and user space.
+///
+/// # Safety
+/// The type is `repr(C)` or `repr(transparent)`, holds only integers and
+/// arrays of such types, has no padding, and every bit pattern is valid.
+pub unsafe trait Pod: Copy + 'static {
+    /// The value as the bytes that lie in a map.
+    fn as_bytes(&self) -> &[u8] {
+        // SAFETY: a Pod has no padding, so every byte is initialised.
+        unsafe { core::slice::from_raw_parts((&raw const *self).cast(), size_of::<Self>()) }
+    }
+
+    /// Reads a value from the front of `bytes`; `None` when they are too few.
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        if bytes.len() < size_of::<Self>() {
+            return None;
+        }
+        // SAFETY: there are enough bytes and every bit pattern is a value.
+        Some(unsafe { bytes.as_ptr().cast::<Self>().read_unaligned() })
+    }
+}
+
+macro_rules! pod {
+    ($($t:ty),+ $(,)?) => {$(
+        // SAFETY: repr(C), integers only, no padding (`layout_is_locked`).
+        unsafe impl $crate::abi::Pod for $t {}
+    )+};
+}
+pub(crate) use pod;
+
+// SAFETY: integers.
+unsafe impl Pod for u32 {}
+// SAFETY: an array of integers.
+unsafe impl Pod for [u64; 8] {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sizes of everything that crosses the border. When one moves, raise
+    /// `VERSION` and write the new figure here.
+    #[test]
+    fn layout_is_locked() {
+        assert_eq!(VERSION, 1);
+        let sizes = [
+            ("Access", size_of::<Access>()),
+            ("Config", size_of::<Config>()),
+            ("Group", size_of::<Group>()),
+            ("Room", size_of::<Room>()),
+            ("Count", size_of::<Count>()),
+            ("Event", size_of::<Event>()),
+            ("Flow", size_of::<Flow>()),
+            ("FlowKey", size_of::<FlowKey>()),
+            ("Hello", size_of::<Hello>()),
+            ("Override", size_of::<Override>()),
+            ("OverrideKey", size_of::<OverrideKey>()),
+            ("RangeKey", size_of::<RangeKey>()),
+            ("Secret", size_of::<Secret>()),
+        ];
+        let want = [
+            ("Access", 3144),
+            ("Config", 116),
+            ("Group", 48),
+            ("Room", 192),
+            ("Count", 16),
+            ("Event", 352),
+            ("Flow", 224),
+            ("FlowKey", 44),
+            ("Hello", 512),
+            ("Override", 24),
+            ("OverrideKey", 16),
+            ("RangeKey", 24),
+            ("Secret", 64),
+        ];
+        assert_eq!(sizes, want);
+    }
+}

@@ -1,0 +1,1 @@
+#![doc = "Harness of the kernel and lab tests."]

@@ -1,0 +1,56 @@
+//! Builds the kernel half for `bpfel-unknown-none`.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::{exec::exec, paths, setup};
+
+/// Compiles and links `filter-ebpf`; returns the path of the BPF object.
+///
+/// Debian's `rustc-web` carries a precompiled `core` for BPF, so no nightly
+/// and no `build-std` is needed; `RUSTC_BOOTSTRAP` opens the unstable `asm!`
+/// of the BPF target to the two crates that use it.
+pub(crate) fn build() -> Result<PathBuf> {
+    let linker = setup::bpf_linker();
+    ensure!(
+        linker.exists(),
+        "{} is missing: run `cargo xtask setup` as root first",
+        linker.display()
+    );
+    let target_dir = paths::target().join("bpf");
+    exec(
+        Command::new("/usr/bin/cargo")
+            .current_dir(paths::root())
+            .args(["build", "--quiet", "--release", "--package", "filter-ebpf"])
+            .args(["--bin", "filter", "--features", "kernel"])
+            .args(["--target", "bpfel-unknown-none"])
+            .arg("--target-dir")
+            .arg(&target_dir)
+            .env("RUSTC", "/usr/bin/rustc")
+            .env("RUSTC_BOOTSTRAP", "aya_ebpf,filter_ebpf,filter")
+            .env_remove("RUSTUP_TOOLCHAIN")
+            .env("CARGO_ENCODED_RUSTFLAGS", rustflags(&linker)),
+    )?;
+    let built = target_dir.join("bpfel-unknown-none/release/filter");
+    let object = paths::bpf_object();
+    let bytes =
+        std::fs::read(&built).with_context(|| format!("cannot read {}", built.display()))?;
+    // An unchanged object keeps its time stamp, so the agent is not rebuilt.
+    if std::fs::read(&object).ok().as_deref() != Some(&bytes) {
+        std::fs::write(&object, bytes)
+            .with_context(|| format!("cannot write {}", object.display()))?;
+    }
+    Ok(object)
+}
+
+fn rustflags(linker: &Path) -> String {
+    [
+        "-Cdebuginfo=2",
+        "-Cpanic=abort",
+        "-Clink-arg=--btf",
+        &format!("-Clinker={}", linker.display()),
+    ]
+    .join("\x1f")
+}
