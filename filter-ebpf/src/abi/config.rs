@@ -2,8 +2,9 @@
 
 use super::pod;
 
-/// Categories a policy may have: one bit each of a mask.
-pub const MAX_CATEGORIES: usize = 64;
+/// Categories a policy may have: one bit each of a mask; bit 63 marks the
+/// school's own networks.
+pub const MAX_CATEGORIES: usize = 63;
 /// Groups a policy may have.
 pub const MAX_GROUPS: usize = 32;
 /// Interfaces that carry rooms.

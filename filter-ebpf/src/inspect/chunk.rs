@@ -1,0 +1,53 @@
+//! A view of one payload, or of a part of it.
+
+use crate::bpf::opaque;
+
+/// Most bytes an inspector sees at once.
+pub const CHUNK: usize = 4096;
+
+/// Up to [`CHUNK`] bytes of payload.
+///
+/// The buffer is always whole; only its first `len` bytes mean something.
+/// The index is masked after the check, so the verifier sees a bound that
+/// LLVM cannot take away.
+#[derive(Clone, Copy)]
+pub struct Chunk<'a> {
+    bytes: &'a [u8; CHUNK],
+    len: u32,
+}
+
+impl<'a> Chunk<'a> {
+    /// `len` is cut to [`CHUNK`].
+    #[inline(always)]
+    pub fn new(bytes: &'a [u8; CHUNK], len: u32) -> Self {
+        let len = if len > CHUNK as u32 {
+            CHUNK as u32
+        } else {
+            len
+        };
+        Self { bytes, len }
+    }
+
+    /// Bytes that mean something.
+    #[inline(always)]
+    pub fn len(&self) -> u32 {
+        self.len
+    }
+
+    /// Whether there is nothing to see.
+    #[inline(always)]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The byte at `index`, `None` past the end.
+    #[inline(always)]
+    pub fn get(&self, index: u32) -> Option<u8> {
+        if index >= self.len {
+            return None;
+        }
+        let index = opaque(u64::from(index)) as usize & (CHUNK - 1);
+        // SAFETY: the mask keeps the index below CHUNK, the buffer's length.
+        Some(unsafe { *self.bytes.as_ptr().add(index) })
+    }
+}
