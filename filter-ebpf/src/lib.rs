@@ -11,6 +11,8 @@
 extern crate std;
 
 pub mod abi;
+pub mod access;
 pub mod bpf;
+pub mod frame;
 pub mod inspect;
 pub mod tables;

@@ -29,4 +29,15 @@ pub struct Event {
     pub name: [u8; NAME_MAX],
 }
 
-pod!(Event);
+/// The one value of `TRACE`: replay writes the clock, the kernel the outcome
+/// of the packet. `event.name_len` is not 0 only on the frame that completes
+/// a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Trace {
+    /// CLOCK_MONOTONIC that the program shall see, in nanoseconds.
+    pub now: u64,
+    pub event: Event,
+}
+
+pod!(Event, Trace);

@@ -6,8 +6,12 @@ use super::pod;
 pub const NAME_MAX: usize = 256;
 /// Suffixes of a name whose hashes are kept, from the right.
 pub const SUFFIXES: usize = 12;
-/// Segment ends of a hello that are kept for comparing resends.
-pub const MARKS: usize = 8;
+/// Bytes of a hello that are kept for comparing resends.
+pub const CONTENT: usize = 4096;
+/// Most bytes that are written to [`Content::bytes`] at once.
+pub const CONTENT_STEP: usize = 2048;
+/// Hellos whose content is kept at a time.
+pub const CONTENT_SLOTS: u32 = 2048;
 
 /// Names a connection from the client's side.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -71,15 +75,20 @@ impl Protocol {
     }
 }
 
-/// The end of a hello segment and the running hash of the content up to it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// The first bytes of a client's stream as they passed, kept until the server
+/// confirms them: a resend must repeat them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
-pub struct Mark {
-    /// Offset from the first byte of the hello.
-    pub end: u32,
-    /// Low half of the content hash of bytes `0..end`.
-    pub hash: u32,
+pub struct Content {
+    /// Number of the hello that owns the slot now; an older owner lost it.
+    pub ticket: u64,
+    /// [`CONTENT`] bytes, and room for one step past them.
+    pub bytes: [u8; CONTENT + CONTENT_STEP],
 }
+
+/// Where a stream's [`Content`] lies: slot `ticket % CONTENT_SLOTS`.
+/// 0: nowhere.
+pub type Ticket = u64;
 
 /// A judged connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,22 +110,24 @@ pub struct Flow {
     pub flags: u8,
     /// Hashes in use of `suffixes`.
     pub suffixes_len: u8,
-    /// Entries in use of `marks`.
-    pub marks_len: u8,
-    pub reserved: u8,
+    pub reserved: [u8; 2],
     /// First byte of the client's stream (TCP sequence number).
     pub base_seq: u32,
     /// Bytes of the stream that were judged.
     pub judged_len: u32,
     /// Client payloads still watched for a TLS hello after plain text
-    /// (STARTTLS).
-    pub watch: u32,
-    pub reserved2: u32,
+    /// (STARTTLS) or for another HTTP request.
+    pub watch: u16,
+    /// Room and group in the image `generation`.
+    pub room: u16,
+    pub group: u16,
+    pub reserved2: u16,
     /// Hash of the whole name (exact entries); 0 without a name.
     pub exact: u64,
     /// Hashes of the name's suffixes, the shortest first.
     pub suffixes: [u64; SUFFIXES],
-    pub marks: [Mark; MARKS],
+    /// The judged bytes, for comparing resends.
+    pub content: Ticket,
     pub reserved3: [u64; 2],
 }
 
@@ -137,6 +148,11 @@ impl FlowFlags {
     pub const REPORTED: u8 = 16;
     /// The first payload belonged to no protocol that names a host.
     pub const UNDECODABLE: u8 = 32;
+    /// The server confirmed the judged bytes: a resend cannot change them.
+    pub const CONFIRMED: u8 = 64;
+    /// The verdict is about the destination and its protocol, not about
+    /// what was said; the connection's first bytes were not looked at.
+    pub const BY_RANGE: u8 = 128;
 }
 
 /// A hello in progress. The parsers' own states lie in `state`, as bytes,
@@ -148,18 +164,17 @@ pub struct Hello {
     pub base_seq: u32,
     /// Bytes of the stream consumed in order.
     pub consumed: u32,
-    /// Content hash of what was consumed.
-    pub content: u64,
+    /// What was consumed, for comparing resends.
+    pub content: Ticket,
     /// [`Protocol`] once the first bytes told it.
     pub protocol: u8,
     /// 1: `base_seq` was confirmed by the server's SYN-ACK.
     pub confirmed: u8,
-    pub marks_len: u8,
+    pub reserved: u8,
     pub name_len: u8,
     pub generation: u32,
-    pub marks: [Mark; MARKS],
     pub state: [u64; 21],
     pub name: [u8; NAME_MAX],
 }
 
-pod!(FlowKey, Flow, Hello, Mark);
+pod!(FlowKey, Flow, Hello, Content);

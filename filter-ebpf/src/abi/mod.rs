@@ -11,6 +11,7 @@ mod counters;
 mod event;
 mod flow;
 mod overrides;
+mod tail;
 mod verdict;
 
 pub use access::{Access, Mode, SPANS, Span};
@@ -19,9 +20,13 @@ pub use config::{
     Secret, Subnet4, Subnet6,
 };
 pub use counters::{Count, counter_index};
-pub use event::Event;
-pub use flow::{Flow, FlowFlags, FlowKey, Hello, MARKS, Mark, NAME_MAX, Protocol, SUFFIXES};
+pub use event::{Event, Trace};
+pub use flow::{
+    CONTENT, CONTENT_SLOTS, CONTENT_STEP, Content, Flow, FlowFlags, FlowKey, Hello, NAME_MAX,
+    Protocol, SUFFIXES, Ticket,
+};
 pub use overrides::{Override, OverrideHeader, OverrideKey, RangeKey, Scope};
+pub use tail::Tail;
 pub use verdict::{Reason, Verdict};
 
 /// Raised with every change of a layout or of the meaning of a field.
@@ -77,6 +82,7 @@ mod tests {
             ("Group", size_of::<Group>()),
             ("Room", size_of::<Room>()),
             ("Count", size_of::<Count>()),
+            ("Content", size_of::<Content>()),
             ("Event", size_of::<Event>()),
             ("Flow", size_of::<Flow>()),
             ("FlowKey", size_of::<FlowKey>()),
@@ -92,10 +98,11 @@ mod tests {
             ("Group", 48),
             ("Room", 192),
             ("Count", 16),
+            ("Content", 6152),
             ("Event", 352),
-            ("Flow", 224),
+            ("Flow", 168),
             ("FlowKey", 44),
-            ("Hello", 512),
+            ("Hello", 448),
             ("Override", 24),
             ("OverrideKey", 16),
             ("RangeKey", 24),

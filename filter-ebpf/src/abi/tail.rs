@@ -1,0 +1,31 @@
+//! Programs behind a tail call, by their position in `TAIL`.
+
+/// A program that another one may jump to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Tail {
+    Judge = 0,
+    Inspect = 1,
+    InspectHttp = 2,
+    Conclude = 3,
+    Reply = 4,
+    Resend = 5,
+    InspectDns = 6,
+    QuicHeader = 7,
+    QuicDecrypt = 8,
+    QuicFrames = 9,
+}
+
+impl Tail {
+    /// Every slot with the name of its program in the object.
+    pub const ALL: &'static [(Self, &'static str)] = &[
+        (Self::Judge, "judge"),
+        (Self::Inspect, "inspect"),
+        (Self::InspectHttp, "inspect_http"),
+        (Self::Conclude, "conclude"),
+        (Self::Reply, "reply"),
+        (Self::Resend, "resend"),
+    ];
+    /// Entries of the map.
+    pub const SLOTS: usize = 16;
+}

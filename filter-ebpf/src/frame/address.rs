@@ -1,0 +1,66 @@
+//! Addresses inside addresses.
+
+/// An IPv4 address carried by an IPv6 one (N07 of the attack table): what a
+/// translator or tunnel between here and the destination would reach.
+///
+/// IPv4-mapped (RFC 4291 §2.5.5.2), IPv4-compatible (§2.5.5.1), NAT64
+/// (RFC 6052 §2.1), 6to4 (RFC 3056 §2), Teredo (RFC 4380 §4: the client's
+/// address, bits inverted). Upper and lower 64 bits in host byte order.
+#[inline(always)]
+pub fn embedded_ipv4(upper: u64, lower: u64) -> Option<u32> {
+    if upper >> 48 == 0x2002 {
+        return Some((upper >> 16) as u32);
+    }
+    if upper >> 32 == 0x2001_0000 {
+        return Some(!(lower as u32));
+    }
+    let mapped = upper == 0 && lower >> 32 == 0xffff;
+    // ::/96 without the unspecified and the loopback address.
+    let compatible = upper == 0 && lower >> 32 == 0 && lower > 1;
+    let nat64 = upper == 0x0064_ff9b_0000_0000 && lower >> 32 == 0;
+    if mapped || compatible || nat64 {
+        return Some(lower as u32);
+    }
+    None
+}
+
+/// 224.0.0.0/4 and the limited broadcast (RFC 1112 §4, RFC 919 §7).
+#[inline(always)]
+pub fn is_multicast4(address: u32) -> bool {
+    address >> 28 == 0xe || address == u32::MAX
+}
+
+/// ff00::/8 (RFC 4291 §2.7).
+#[inline(always)]
+pub fn is_multicast6(upper: u64) -> bool {
+    upper >> 56 == 0xff
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn v6(text: &str) -> (u64, u64) {
+        let bits = text.parse::<core::net::Ipv6Addr>().unwrap().to_bits();
+        ((bits >> 64) as u64, bits as u64)
+    }
+
+    #[test]
+    fn n07_embedded_addresses() {
+        let want = Some(u32::from(core::net::Ipv4Addr::new(192, 0, 2, 33)));
+        for text in [
+            "::ffff:192.0.2.33",
+            "::192.0.2.33",
+            "64:ff9b::192.0.2.33",
+            "2002:c000:221::1",
+            "2001:0:4136:e378:8000:63bf:3fff:fdde",
+        ] {
+            let (upper, lower) = v6(text);
+            assert_eq!(embedded_ipv4(upper, lower), want, "{text}");
+        }
+        for text in ["2001:db8::1", "::", "::1", "fe80::1", "2003::1"] {
+            let (upper, lower) = v6(text);
+            assert_eq!(embedded_ipv4(upper, lower), None, "{text}");
+        }
+    }
+}
