@@ -1,1 +1,3 @@
-#![doc = "The user half of the filter."]
+//! The user half of the filter.
+
+pub mod image;

@@ -3,6 +3,8 @@
 //! A table is a sequence of cache lines. In the kernel a line is an element
 //! of a BPF array, on the host of a vector; the look-ups see only [`Lines`].
 
+pub mod hash;
+
 /// One cache line.
 pub type Line = [u64; 8];
 
