@@ -1,3 +1,4 @@
 //! The user half of the filter.
 
 pub mod image;
+pub mod store;
