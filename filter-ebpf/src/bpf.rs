@@ -53,9 +53,12 @@ pub fn opaque(value: u64) -> u64 {
     #[cfg(target_arch = "bpf")]
     {
         let mut value = value;
-        // SAFETY: the empty assembly reads and writes one register.
+        // A move, not a mere comment: assembly without an instruction makes
+        // LLVM write two source lines for one instruction, which the kernel
+        // refuses ("Invalid line_info").
+        // SAFETY: the assembly reads and writes one register.
         unsafe {
-            core::arch::asm!("/* {0} */", inout(reg) value, options(pure, nomem, nostack, preserves_flags));
+            core::arch::asm!("{0} = {0}", inout(reg) value, options(pure, nomem, nostack, preserves_flags));
         }
         value
     }

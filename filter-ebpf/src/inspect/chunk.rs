@@ -40,6 +40,25 @@ impl<'a> Chunk<'a> {
         self.len == 0
     }
 
+    /// The byte at `index`, taken modulo [`CHUNK`]: for callers that know it
+    /// lies before the end. Past the end it is a byte that means nothing.
+    #[inline(always)]
+    pub(crate) fn byte(&self, index: u32) -> u64 {
+        let index = opaque(u64::from(index)) as usize & (CHUNK - 1);
+        // SAFETY: the mask keeps the index below CHUNK, the buffer's length.
+        u64::from(unsafe { *self.bytes.as_ptr().add(index) })
+    }
+
+    /// The four bytes from `index` on as a number, likewise; a caller that
+    /// wants fewer takes the upper ones.
+    #[inline(always)]
+    pub(crate) fn be32(&self, index: u32) -> u64 {
+        (self.byte(index) << 24)
+            | (self.byte(index.wrapping_add(1)) << 16)
+            | (self.byte(index.wrapping_add(2)) << 8)
+            | self.byte(index.wrapping_add(3))
+    }
+
     /// The byte at `index`, `None` past the end.
     #[inline(always)]
     pub fn get(&self, index: u32) -> Option<u8> {
