@@ -1,4 +1,5 @@
 //! The user half of the filter.
 
 pub mod image;
+pub mod kernel;
 pub mod store;

@@ -1,0 +1,206 @@
+//! From contents to maps and verified programs in the kernel.
+
+use std::os::fd::{AsFd as _, BorrowedFd};
+
+use aya::maps::{Map, MapData, ProgramArray};
+use aya::programs::{Program, ProgramError};
+use aya::{Ebpf, EbpfLoader};
+use aya_obj::Object;
+use filter_ebpf::abi::{self, Pod as _, Tail};
+
+use super::contents::MapContent;
+use super::error::{KernelError, Result};
+use super::shared::Shared;
+use super::sys;
+
+/// The programs that hang on a hook; the others are behind tail calls.
+pub(crate) const LAN_INGRESS: &str = "lan_ingress";
+pub(crate) const WAN_INGRESS: &str = "wan_ingress";
+pub(crate) const LAN_EGRESS: &str = "lan_egress";
+pub(crate) const ENTRIES: &[&str] = &[LAN_INGRESS, WAN_INGRESS, LAN_EGRESS];
+
+/// Lines of a verifier's log that are kept: its verdict stands at the end.
+const LOG_LINES: usize = 12;
+
+/// Reads the object's maps and programs.
+pub(crate) fn parse(bytes: &[u8]) -> Result<Object> {
+    Object::parse(bytes).map_err(|error| KernelError::Object(error.to_string()))
+}
+
+/// Makes the maps, fills them, loads every program and links the tail calls.
+///
+/// Nothing is attached or pinned: dropping the result undoes it. Maps that
+/// outlive an image are those of `shared`, or private ones without it.
+///
+/// # Errors
+/// When the object and the contents do not fit each other, or the kernel
+/// refuses a map or program.
+pub(crate) fn load(
+    bytes: &[u8],
+    config: &abi::Config,
+    contents: &[MapContent<'_>],
+    shared: Option<&Shared>,
+) -> Result<Ebpf> {
+    lift_memlock();
+    let mut loader = EbpfLoader::new();
+    // Nothing is relocated against the running kernel's types, and reading
+    // them takes longer than all the rest.
+    loader.btf(None);
+    // A constant: the verifier drops branches that this image does not need.
+    loader.override_global("CONFIG", config.as_bytes(), true);
+    for content in contents {
+        loader.map_max_entries(content.name, content.entries.max(1));
+    }
+    for (name, path) in shared.into_iter().flat_map(Shared::paths) {
+        loader.map_pin_path(name, path);
+    }
+    let mut ebpf = loader
+        .load(bytes)
+        .map_err(|error| KernelError::Contents(format!("cannot make the maps: {error}")))?;
+    for content in contents {
+        fill(&mut ebpf, content)?;
+    }
+    for (name, program) in ebpf.programs_mut() {
+        let loaded = match program {
+            Program::Xdp(program) => program.load(),
+            Program::SchedClassifier(program) => program.load(),
+            _ => {
+                return Err(KernelError::Object(format!(
+                    "program {name} has no hook here"
+                )));
+            }
+        };
+        loaded.map_err(|error| verifier_error(name, error))?;
+    }
+    link_tail_calls(&mut ebpf)?;
+    Ok(ebpf)
+}
+
+fn fill(ebpf: &mut Ebpf, content: &MapContent<'_>) -> Result<()> {
+    let name = content.name;
+    let map = ebpf
+        .map_mut(name)
+        .ok_or_else(|| KernelError::Object(format!("map {name} is missing")))?;
+    let failed = |error: std::io::Error| KernelError::io(format!("cannot fill map {name}"))(error);
+    if let Some(pairs) = &content.pairs {
+        let mut map = aya::maps::HashMap::<_, u32, u32>::try_from(map)
+            .map_err(|error| KernelError::Object(format!("map {name}: {error}")))?;
+        for (key, value) in pairs {
+            map.insert(key, value, 0)
+                .map_err(|error| KernelError::Contents(format!("map {name}: {error}")))?;
+        }
+        return Ok(());
+    }
+    let fd = data(map)
+        .ok_or_else(|| KernelError::Object(format!("map {name} is of an unknown kind")))?
+        .fd();
+    sys::fill_array(fd.as_fd(), &content.bytes).map_err(failed)
+}
+
+/// The handle inside aya's enum, for the kinds of maps the object has.
+pub(crate) fn data(map: &Map) -> Option<&MapData> {
+    match map {
+        Map::Array(data)
+        | Map::PerCpuArray(data)
+        | Map::HashMap(data)
+        | Map::LruHashMap(data)
+        | Map::PerCpuHashMap(data)
+        | Map::LpmTrie(data)
+        | Map::ProgramArray(data)
+        | Map::RingBuf(data) => Some(data),
+        _ => None,
+    }
+}
+
+/// Fills the program array; its slots live as long as a pin or an open
+/// descriptor of it (kernel/bpf/arraymap.c, `prog_array_map_clear`).
+fn link_tail_calls(ebpf: &mut Ebpf) -> Result<()> {
+    let mut programs = Vec::with_capacity(Tail::ALL.len());
+    for (slot, name) in Tail::ALL {
+        let fd = ebpf
+            .program(name)
+            .ok_or_else(|| KernelError::Object(format!("program {name} is missing")))?
+            .fd()
+            .map_err(|error| KernelError::Object(format!("program {name}: {error}")))?
+            .try_clone()
+            .map_err(KernelError::io(format!("program {name}")))?;
+        programs.push((*slot as u32, fd));
+    }
+    let map = ebpf
+        .map_mut("TAIL")
+        .ok_or_else(|| KernelError::Object("map TAIL is missing".into()))?;
+    let mut tail = ProgramArray::try_from(map)
+        .map_err(|error| KernelError::Object(format!("map TAIL: {error}")))?;
+    for (slot, fd) in programs {
+        tail.set(slot, &fd, 0)
+            .map_err(|error| KernelError::Contents(format!("tail call {slot}: {error}")))?;
+    }
+    Ok(())
+}
+
+/// A refused program with the end of the verifier's log.
+fn verifier_error(program: &str, error: ProgramError) -> KernelError {
+    let reason = match error {
+        ProgramError::LoadError {
+            io_error,
+            verifier_log,
+        } => {
+            let log = verifier_log.to_string();
+            let lines: Vec<&str> = log.lines().filter(|line| !line.is_empty()).collect();
+            let tail = &lines[lines.len().saturating_sub(LOG_LINES)..];
+            format!("{io_error}\n{}", tail.join("\n"))
+        }
+        other => other.to_string(),
+    };
+    KernelError::Verifier {
+        program: program.to_owned(),
+        reason,
+    }
+}
+
+/// Lets the maps be as large as they are where memory is still accounted
+/// as locked; it is no error where the limit cannot be raised.
+fn lift_memlock() {
+    let limit = libc::rlimit {
+        rlim_cur: libc::RLIM_INFINITY,
+        rlim_max: libc::RLIM_INFINITY,
+    };
+    // SAFETY: reads one structure.
+    unsafe { libc::setrlimit(libc::RLIMIT_MEMLOCK, &raw const limit) };
+}
+
+/// Descriptor of a loaded program.
+pub(crate) fn program_fd<'a>(ebpf: &'a Ebpf, name: &str) -> Result<BorrowedFd<'a>> {
+    let program = ebpf
+        .program(name)
+        .ok_or_else(|| KernelError::Object(format!("program {name} is missing")))?;
+    Ok(program
+        .fd()
+        .map_err(|error| KernelError::Object(format!("program {name}: {error}")))?
+        .as_fd())
+}
+
+/// Checks that the object speaks this agent's ABI.
+pub(crate) fn check_object(object: &Object) -> Result<()> {
+    for name in ENTRIES {
+        if !object.programs.contains_key(*name) {
+            return Err(KernelError::Object(format!("program {name} is missing")));
+        }
+    }
+    for (name, size) in [
+        ("ACCESS", size_of::<abi::Access>()),
+        ("COUNTERS", size_of::<abi::Count>()),
+    ] {
+        let map = object
+            .maps
+            .get(name)
+            .ok_or_else(|| KernelError::Object(format!("map {name} is missing")))?;
+        if map.value_size() as usize != size {
+            return Err(KernelError::Object(format!(
+                "map {name} has values of {} bytes, this agent writes {size}",
+                map.value_size()
+            )));
+        }
+    }
+    Ok(())
+}
