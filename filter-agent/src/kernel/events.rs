@@ -23,10 +23,10 @@ impl Events {
     pub fn open(filter: &Filter) -> Result<Self> {
         let map = Map::RingBuf(filter.shared().map("EVENTS")?);
         let ring = RingBuf::try_from(map).map_err(broken("EVENTS"))?;
-        Ok(Self {
-            ring: AsyncFd::register(ring).map_err(broken("EVENTS"))?,
-            foreign: 0,
-        })
+        // SAFETY: the ring owns its descriptor and closes it when dropped,
+        // with the registration.
+        let ring = unsafe { AsyncFd::register(ring) }.map_err(broken("EVENTS"))?;
+        Ok(Self { ring, foreign: 0 })
     }
 
     /// Waits for the next event.
