@@ -1,0 +1,310 @@
+//! The server: bounded connections, bounded bodies, roles by peer
+//! credentials.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Extension, Query, Request};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Frame;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use nix::unistd::Group;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::mpsc;
+
+use super::{Code, Command, Failure, MAX_BODY, Method, Peer, Role};
+
+/// Connections at once.
+const MAX_CONNECTIONS: usize = 64;
+/// Connections of one user at once, so that nobody can lock out the others.
+const MAX_PER_USER: usize = 16;
+/// A client that has not sent its request by then is gone.
+const REQUEST_TIME: Duration = Duration::from_secs(10);
+
+/// What stands behind the socket.
+pub trait Agent: Send + Sync + 'static {
+    /// The caller's role; `None`: no business here.
+    fn role(&self, peer: &Peer) -> Option<Role>;
+
+    /// Lines of JSON, one an event, until either side closes.
+    ///
+    /// # Errors
+    /// When too many follow already.
+    fn follow(&self) -> Result<mpsc::Receiver<Bytes>, Failure>;
+}
+
+/// Answers one command.
+pub trait Serve<C: Command>: Agent {
+    /// Runs on a thread of its own and may take its time.
+    ///
+    /// # Errors
+    /// What the caller is told; nothing was changed then.
+    fn serve(&self, peer: &Peer, request: C) -> Result<C::Reply, Failure>;
+}
+
+/// The paths of a server.
+#[derive(Debug)]
+pub struct Routes<A> {
+    agent: Arc<A>,
+    router: Router,
+}
+
+impl<A: Agent> Routes<A> {
+    /// Starts with `GET /v1/events` alone.
+    pub fn new(agent: Arc<A>) -> Self {
+        let follow = {
+            let agent = Arc::clone(&agent);
+            get(move |Extension(peer): Extension<Peer>| async move {
+                authorise(&*agent, &peer, Role::Responsible)
+                    .and_then(|()| agent.follow())
+                    .map_or_else(IntoResponse::into_response, |lines| {
+                        (
+                            [(header::CONTENT_TYPE, "application/x-ndjson")],
+                            Body::new(Lines(lines)),
+                        )
+                            .into_response()
+                    })
+            })
+        };
+        Self {
+            agent,
+            router: Router::new().route(super::api::EVENTS, follow),
+        }
+    }
+
+    /// Adds a command.
+    #[must_use]
+    pub fn command<C: Command>(mut self) -> Self
+    where
+        A: Serve<C>,
+    {
+        let agent = Arc::clone(&self.agent);
+        let answer = move |Extension(peer): Extension<Peer>, request: Request| async move {
+            respond::<C, A>(agent, peer, request)
+                .await
+                .map_or_else(IntoResponse::into_response, |reply| {
+                    Json(reply).into_response()
+                })
+        };
+        let method = match C::METHOD {
+            Method::Get => get(answer),
+            Method::Post => post(answer),
+        };
+        self.router = self.router.route(C::PATH, method);
+        self
+    }
+
+    /// The finished service.
+    pub fn router(self) -> Router {
+        self.router
+            .fallback(|| async {
+                Failure::not_found("no such path; see: filter-agent help").into_response()
+            })
+            .method_not_allowed_fallback(|| async {
+                Failure::bad_request("what asks is a GET, what changes is a POST").into_response()
+            })
+    }
+}
+
+/// Listens at `path`, for root and one Unix group (mode 0660).
+///
+/// # Errors
+/// When another agent answers there, the group does not exist, or the folder
+/// cannot be written.
+pub fn bind(path: &Path, group: Option<&str>) -> io::Result<UnixListener> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    if std::os::unix::net::UnixStream::connect(path).is_ok() {
+        return Err(io::Error::new(
+            io::ErrorKind::AddrInUse,
+            format!("another filter-agent answers at {}", path.display()),
+        ));
+    }
+    let gid = group
+        .map(|name| match Group::from_name(name) {
+            Ok(Some(group)) => Ok(group.gid.as_raw()),
+            _ => Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                format!("there is no group {name}; create it: groupadd --system {name}"),
+            )),
+        })
+        .transpose()?;
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    // Until the mode is set only root can connect: a new socket is writable
+    // for its owner alone.
+    let listener = UnixListener::bind(path)?;
+    std::os::unix::fs::chown(path, None, gid)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
+    Ok(listener)
+}
+
+/// Serves until the task is dropped.
+pub async fn run(listener: UnixListener, router: Router) {
+    let places = Arc::new(Places::default());
+    loop {
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(_) => {
+                // Out of descriptors, for example: others will be closed.
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        let Ok(peer) = Peer::of(&stream) else {
+            continue;
+        };
+        let place = places.take(peer.uid);
+        tokio::spawn(connection(stream, peer, place, router.clone()));
+    }
+}
+
+async fn connection(stream: UnixStream, peer: Peer, place: Option<Place>, router: Router) {
+    let router = match place {
+        Some(_) => router,
+        None => Router::new().fallback(|| async {
+            Failure::new(Code::Busy, "too many connections; try again").into_response()
+        }),
+    };
+    let service = TowerToHyperService::new(router.layer(Extension(peer)));
+    let served = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(REQUEST_TIME)
+        .serve_connection(TokioIo::new(stream), service);
+    // A client that hangs up in the middle has nobody to be told.
+    let _ = served.await;
+    drop(place);
+}
+
+async fn respond<C: Command, A: Serve<C>>(
+    agent: Arc<A>,
+    peer: Peer,
+    request: Request,
+) -> Result<C::Reply, Failure> {
+    authorise(&*agent, &peer, C::ROLE)?;
+    let command: C = match C::METHOD {
+        Method::Get => {
+            Query::try_from_uri(request.uri())
+                .map_err(|error| Failure::bad_request(error.body_text()))?
+                .0
+        }
+        Method::Post => {
+            let body = Limited::new(request.into_body(), MAX_BODY).collect();
+            let body = tokio::time::timeout(REQUEST_TIME, body)
+                .await
+                .map_err(|_| Failure::bad_request("the request's body did not come"))?
+                .map_err(|error| {
+                    Failure::bad_request(format!("{error}; at most {MAX_BODY} bytes are read"))
+                })?
+                .to_bytes();
+            let body: &[u8] = if body.is_empty() { b"{}" } else { &body };
+            serde_json::from_slice(body).map_err(|error| {
+                Failure::bad_request(format!("the body is not what {} takes: {error}", C::PATH))
+            })?
+        }
+    };
+    tokio::task::spawn_blocking(move || agent.serve(&peer, command))
+        .await
+        .map_err(|error| Failure::new(Code::Internal, error.to_string()))?
+}
+
+fn authorise(agent: &impl Agent, peer: &Peer, need: Role) -> Result<(), Failure> {
+    match agent.role(peer) {
+        Some(role) if role >= need => Ok(()),
+        role => Err(Failure::new(
+            Code::Forbidden,
+            format!(
+                "{} may not do this: it needs the role {}, {}; the policy's [roles] gives roles \
+                 to Unix groups",
+                peer.name,
+                need.name(),
+                match role {
+                    Some(role) => format!("your role is {}", role.name()),
+                    None => "you have none".to_owned(),
+                }
+            ),
+        )),
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let status =
+            StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        (status, Json(self)).into_response()
+    }
+}
+
+/// A body that comes line by line.
+struct Lines(mpsc::Receiver<Bytes>);
+
+impl hyper::body::Body for Lines {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.0
+            .poll_recv(context)
+            .map(|line| line.map(|line| Ok(Frame::data(line))))
+    }
+}
+
+/// Connections in use, by user.
+#[derive(Debug, Default)]
+struct Places(Mutex<HashMap<u32, usize>>);
+
+impl Places {
+    fn take(self: &Arc<Self>, uid: u32) -> Option<Place> {
+        let mut used = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all: usize = used.values().sum();
+        let own = used.entry(uid).or_default();
+        // Root comes through even when users hold every place.
+        if uid != 0 && (all >= MAX_CONNECTIONS || *own >= MAX_PER_USER)
+            || uid == 0 && *own >= MAX_CONNECTIONS
+        {
+            return None;
+        }
+        *own += 1;
+        Some(Place {
+            uid,
+            places: Arc::clone(self),
+        })
+    }
+}
+
+#[derive(Debug)]
+struct Place {
+    uid: u32,
+    places: Arc<Places>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut used = self.places.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = used.get_mut(&self.uid) {
+            *own -= 1;
+            if *own == 0 {
+                used.remove(&self.uid);
+            }
+        }
+    }
+}
