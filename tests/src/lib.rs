@@ -1,1 +1,6 @@
 #![doc = "Harness of the kernel and lab tests."]
+
+pub mod lab;
+pub mod netns;
+pub mod skip;
+pub mod switch;

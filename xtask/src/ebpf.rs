@@ -7,12 +7,20 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::{exec::exec, paths, setup};
 
-/// Compiles and links `filter-ebpf`; returns the path of the BPF object.
+/// Builds the filter and the lab's switch; returns the filter's object.
+pub(crate) fn build() -> Result<PathBuf> {
+    object("lab-switch", "switch", &paths::switch_object())?;
+    let filter = paths::bpf_object();
+    object("filter-ebpf", "filter", &filter)?;
+    Ok(filter)
+}
+
+/// Builds one program of one package into the BPF object at `path`.
 ///
 /// Debian's `rustc-web` carries a precompiled `core` for BPF, so no nightly
 /// and no `build-std` is needed; `RUSTC_BOOTSTRAP` opens the unstable `asm!`
-/// of the BPF target to the two crates that use it.
-pub(crate) fn build() -> Result<PathBuf> {
+/// of the BPF target to the crates that use it.
+fn object(package: &str, program: &str, path: &Path) -> Result<()> {
     let linker = setup::bpf_linker();
     ensure!(
         linker.exists(),
@@ -23,8 +31,8 @@ pub(crate) fn build() -> Result<PathBuf> {
     exec(
         Command::new("/usr/bin/cargo")
             .current_dir(paths::root())
-            .args(["build", "--quiet", "--release", "--package", "filter-ebpf"])
-            .args(["--bin", "filter", "--features", "kernel"])
+            .args(["build", "--quiet", "--release", "--package", package])
+            .args(["--bin", program, "--features", "kernel"])
             .args(["--target", "bpfel-unknown-none"])
             .arg("--target-dir")
             .arg(&target_dir)
@@ -33,16 +41,14 @@ pub(crate) fn build() -> Result<PathBuf> {
             .env_remove("RUSTUP_TOOLCHAIN")
             .env("CARGO_ENCODED_RUSTFLAGS", rustflags(&linker)),
     )?;
-    let built = target_dir.join("bpfel-unknown-none/release/filter");
-    let object = paths::bpf_object();
+    let built = target_dir.join("bpfel-unknown-none/release").join(program);
     let bytes =
         std::fs::read(&built).with_context(|| format!("cannot read {}", built.display()))?;
     // An unchanged object keeps its time stamp, so the agent is not rebuilt.
-    if std::fs::read(&object).ok().as_deref() != Some(&bytes) {
-        std::fs::write(&object, bytes)
-            .with_context(|| format!("cannot write {}", object.display()))?;
+    if std::fs::read(path).ok().as_deref() != Some(&bytes) {
+        std::fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))?;
     }
-    Ok(object)
+    Ok(())
 }
 
 fn rustflags(linker: &Path) -> String {

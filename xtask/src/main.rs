@@ -4,6 +4,10 @@ mod ebpf;
 mod exec;
 mod paths;
 mod setup;
+mod suite;
+mod tally;
+mod test;
+mod vm;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -20,11 +24,17 @@ enum Task {
     Setup,
     /// Build the kernel half, then the agent.
     Build,
+    /// Set up, then run all tests, here and on Debian's kernels.
+    Test,
+    /// Run the kernel tests on Debian's kernels under QEMU.
+    Vm,
 }
 
 fn main() -> Result<()> {
     match Args::parse().task {
         Task::Setup => setup::run(),
         Task::Build => ebpf::build().map(|object| println!("{}", object.display())),
+        Task::Test => test::run(),
+        Task::Vm => vm::run(),
     }
 }

@@ -18,3 +18,8 @@ pub(crate) fn target() -> PathBuf {
 pub(crate) fn bpf_object() -> PathBuf {
     target().join("bpf/filter.o")
 }
+
+/// The BPF programs of the lab's switch.
+pub(crate) fn switch_object() -> PathBuf {
+    target().join("bpf/switch.o")
+}

@@ -1,0 +1,3 @@
+//! Real clients against real servers, through the filter, in namespaces.
+
+mod topology;
