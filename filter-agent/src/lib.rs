@@ -3,4 +3,5 @@
 pub mod control;
 pub mod image;
 pub mod kernel;
+pub mod lists;
 pub mod store;

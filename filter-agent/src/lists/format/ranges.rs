@@ -1,0 +1,48 @@
+//! Ranges `a-b`: plain, P2P (`text:a-b`) and DAT (`a - b , level , text`).
+
+use super::before_comment;
+use crate::lists::emit::Emit;
+use crate::lists::{IgnoredKind, Sink, parse_range};
+
+pub(super) fn line<S: Sink + ?Sized>(text: &[u8], out: &mut Emit<'_, S>) {
+    // `#` and `;` may stand inside a description.
+    let text = text.trim_ascii();
+    if text.is_empty() || matches!(text.first(), Some(b'#' | b';')) || text.starts_with(b"//") {
+        return;
+    }
+    let mut columns = text.split(|&b| b == b',').map(<[u8]>::trim_ascii);
+    let first = columns.next().unwrap_or(b"");
+    if parse_range(first).is_some() {
+        return match columns.next() {
+            // Above 127 a DAT file permits the range.
+            Some(level) if level_of(level).is_some_and(|level| level > 127) => {
+                out.ignore(IgnoredKind::Permitted, text);
+            }
+            // `first,last` of country tables.
+            Some(last) if is_single(first) && is_single(last) => {
+                out.range(&[first, b"-", last].concat());
+            }
+            _ => out.range(first),
+        };
+    }
+    // P2P: the description comes first and may hold colons; the range is
+    // the longest text after a colon that reads as one.
+    let mut from = 0;
+    while let Some(at) = memchr::memchr(b':', text.get(from..).unwrap_or(&[])) {
+        from += at + 1;
+        let rest = text.get(from..).unwrap_or(&[]).trim_ascii();
+        if memchr::memchr(b'-', rest).is_some() && parse_range(rest).is_some() {
+            return out.range(rest);
+        }
+    }
+    out.range(before_comment(text, b"#;"));
+}
+
+fn level_of(text: &[u8]) -> Option<u32> {
+    (text.len() <= 4 && text.iter().all(u8::is_ascii_digit))
+        .then(|| str::from_utf8(text).ok()?.parse().ok())?
+}
+
+fn is_single(text: &[u8]) -> bool {
+    crate::lists::range::address(text).is_some()
+}
