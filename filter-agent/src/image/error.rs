@@ -27,6 +27,8 @@ pub enum ImageError {
         "{0:?} cannot be looked up: a name has 1 to 255 bytes and, with everything below it, at most 12 labels"
     )]
     Name(String),
+    #[error("group {group}: {problem}")]
+    Group { group: usize, problem: &'static str },
     #[error("two names of the lists have the same hash; make a new secret and load again")]
     Collision,
     #[error("not enough memory for the tables")]

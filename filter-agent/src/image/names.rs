@@ -4,7 +4,7 @@
 use filter_ebpf::abi::{NAME_MAX, SUFFIXES, Secret};
 use filter_ebpf::tables::hash::{self, NameHash};
 
-use super::ImageError;
+use super::{ImageError, sets::Sets};
 
 /// How far a listed name reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,13 +23,20 @@ pub struct Names {
     parts: Vec<Vec<Entry>>,
 }
 
-/// One listed name: 64 bits of hash, 24 bits of another hash that tells
-/// names apart whose hashes collide, 8 bits of category.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// One listed name: 64 bits of hash; 1 bit for the reach and 23 bits of
+/// another hash, which tell names apart whose hashes collide; 8 bits of
+/// category (16 bits of set once merged).
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Entry {
     upper: u32,
     lower: u32,
     tag: u32,
+}
+
+impl Entry {
+    fn hash(&self) -> u64 {
+        u64::from(self.upper) << 32 | u64::from(self.lower)
+    }
 }
 
 const PART_BITS: u32 = 9;
@@ -89,6 +96,57 @@ impl Names {
     /// Whether nothing was added.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// A category of the names that is not below `categories`.
+    pub(super) fn unknown_category(&self, categories: u8) -> Option<u8> {
+        let mut categories_seen = self.categories_seen;
+        categories_seen &= u64::MAX.checked_shl(u32::from(categories)).unwrap_or(0);
+        (categories_seen != 0).then(|| categories_seen.trailing_zeros() as u8)
+    }
+
+    /// One entry per hash, sorted by it, with the set of all categories that
+    /// list the name.
+    pub(super) fn merge(mut self, sets: &mut Sets) -> Result<Merged, ImageError> {
+        for part in &mut self.parts {
+            part.sort_unstable_by_key(Entry::hash);
+            let mut kept = 0;
+            let mut next = 0;
+            while let Some(&entry) = part.get(next) {
+                let mut mask = 0;
+                while let Some(same) = part.get(next).filter(|same| same.hash() == entry.hash()) {
+                    if same.tag >> 8 != entry.tag >> 8 {
+                        return Err(ImageError::Collision);
+                    }
+                    mask |= 1u64 << (same.tag & 63);
+                    next += 1;
+                }
+                part[kept] = Entry {
+                    tag: u32::from(sets.intern(mask)?),
+                    ..entry
+                };
+                kept += 1;
+            }
+            part.truncate(kept);
+        }
+        Ok(Merged(self.parts))
+    }
+}
+
+/// Distinct hashes, each with its set.
+pub(super) struct Merged(Vec<Vec<Entry>>);
+
+impl Merged {
+    pub(super) fn len(&self) -> usize {
+        self.0.iter().map(Vec::len).sum()
+    }
+
+    /// Hash and set, sorted by hash.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u64, u16)> {
+        self.0
+            .iter()
+            .flatten()
+            .map(|entry| (entry.hash(), entry.tag as u16))
     }
 }
 
