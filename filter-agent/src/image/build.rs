@@ -152,7 +152,10 @@ fn check(input: &Input) -> Result<(), ImageError> {
     }
     let v4 = input.ranges.v4.iter().map(|range| range.category);
     let v6 = input.ranges.v6.iter().map(|range| range.category);
-    match v4.chain(v6).find(|&category| category >= categories && category != OWN) {
+    match v4
+        .chain(v6)
+        .find(|&category| category >= categories && category != OWN)
+    {
         Some(category) => Err(unknown("an address range", category)),
         None => Ok(()),
     }
@@ -249,9 +252,7 @@ fn places(input: &Input) -> Result<Places, ImageError> {
                 let vlan = match tags {
                     Tags::Untagged => 0,
                     Tags::Vlan(vlan) => u32::from(*vlan),
-                    Tags::Stacked { outer, inner } => {
-                        u32::from(*outer) << 12 | u32::from(*inner)
-                    }
+                    Tags::Stacked { outer, inner } => u32::from(*outer) << 12 | u32::from(*inner),
                 };
                 let holder = if matches!(tags, Tags::Stacked { .. }) {
                     stacked.entry(link << 24 | vlan).or_insert(nobody)

@@ -69,7 +69,10 @@ impl Cuckoo {
     }
 
     fn place(&mut self, line: u32, entry: u64) -> bool {
-        match self.lines[line as usize].iter_mut().find(|slot| **slot == 0) {
+        match self.lines[line as usize]
+            .iter_mut()
+            .find(|slot| **slot == 0)
+        {
             Some(slot) => {
                 *slot = entry;
                 true

@@ -1,7 +1,7 @@
 //! Host names of all categories, as they come from the lists: a few bytes
 //! each, whatever their length.
 
-use filter_ebpf::abi::{NAME_MAX, SUFFIXES, Secret};
+use filter_ebpf::abi::{MAX_CATEGORIES, NAME_MAX, SUFFIXES, Secret};
 use filter_ebpf::tables::hash::{self, NameHash};
 
 use super::{ImageError, sets::Sets};
@@ -21,6 +21,8 @@ pub struct Names {
     hash: fn(&Secret, &[u8]) -> NameHash,
     /// By the upper bits of the hash, so that each part sorts in the cache.
     parts: Vec<Vec<Entry>>,
+    /// The categories of all names, as a mask.
+    categories: u64,
 }
 
 /// One listed name: 64 bits of hash; 1 bit for the reach and 23 bits of
@@ -53,6 +55,7 @@ impl Names {
             secret: *secret,
             hash,
             parts: vec![Vec::new(); 1 << PART_BITS],
+            categories: 0,
         }
     }
 
@@ -60,8 +63,16 @@ impl Names {
     ///
     /// # Errors
     /// The name is empty or too long, a subtree lies deeper than the
-    /// [`SUFFIXES`] labels that packets are judged by, or memory is out.
+    /// [`SUFFIXES`] labels that packets are judged by, the category is beyond
+    /// [`MAX_CATEGORIES`], or memory is out.
     pub fn add(&mut self, name: &str, category: u8, reach: Reach) -> Result<(), ImageError> {
+        if usize::from(category) >= MAX_CATEGORIES {
+            return Err(ImageError::Category {
+                what: "a host name",
+                category,
+                categories: MAX_CATEGORIES as u8,
+            });
+        }
         let bytes = name.as_bytes();
         let labels = 1 + bytes.iter().filter(|&&byte| byte == b'.').count();
         let deep = reach == Reach::Subtree && labels > SUFFIXES;
@@ -85,6 +96,7 @@ impl Names {
                 .map_err(|_| ImageError::Memory)?;
         }
         part.push(entry);
+        self.categories |= 1 << category;
         Ok(())
     }
 
@@ -100,9 +112,9 @@ impl Names {
 
     /// A category of the names that is not below `categories`.
     pub(super) fn unknown_category(&self, categories: u8) -> Option<u8> {
-        let mut categories_seen = self.categories_seen;
-        categories_seen &= u64::MAX.checked_shl(u32::from(categories)).unwrap_or(0);
-        (categories_seen != 0).then(|| categories_seen.trailing_zeros() as u8)
+        let beyond = u64::MAX.checked_shl(u32::from(categories)).unwrap_or(0);
+        let unknown = self.categories & beyond;
+        (unknown != 0).then(|| unknown.trailing_zeros() as u8)
     }
 
     /// One entry per hash, sorted by it, with the set of all categories that

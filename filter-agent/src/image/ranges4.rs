@@ -36,8 +36,16 @@ fn pieces(segment: &Segment<u32>) -> impl Iterator<Item = Piece> {
     let Segment { first, last, set } = *segment;
     (first >> 16..=last >> 16).map(move |network| Piece {
         network: network as u16,
-        first: if network == first >> 16 { first as u16 } else { 0 },
-        last: if network == last >> 16 { last as u16 } else { u16::MAX },
+        first: if network == first >> 16 {
+            first as u16
+        } else {
+            0
+        },
+        last: if network == last >> 16 {
+            last as u16
+        } else {
+            u16::MAX
+        },
         set,
     })
 }

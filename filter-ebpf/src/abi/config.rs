@@ -33,8 +33,6 @@ pub struct Config {
     pub qinq: u8,
     /// Lines (64 bytes) of each table, in the order of `tables::Table`.
     pub lines: [u32; 8],
-    /// Segments of the IPv6 table; see `tables::ranges6`.
-    pub ranges6: [u32; 4],
     /// Bytes of one TCP hello that are looked at before `HelloTooLong`.
     pub hello_cap: u32,
     /// QUIC hellos per second and core before `QuicBudget`.

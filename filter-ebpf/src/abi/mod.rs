@@ -94,7 +94,7 @@ mod tests {
         ];
         let want = [
             ("Access", 3144),
-            ("Config", 116),
+            ("Config", 100),
             ("Group", 48),
             ("Room", 192),
             ("Count", 16),

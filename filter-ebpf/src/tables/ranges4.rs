@@ -54,8 +54,8 @@ pub fn lookup(root: &(impl Lines + ?Sized), ranges: &(impl Lines + ?Sized), addr
     let Some((line, slot)) = range(ranges, low) else {
         return 0;
     };
-    let inside = u64::from(half(line, slot)) <= key
-        && key <= u64::from(half(line, slot + PER_LINE));
+    let inside =
+        u64::from(half(line, slot)) <= key && key <= u64::from(half(line, slot + PER_LINE));
     if inside {
         half(line, slot + 2 * PER_LINE)
     } else {
