@@ -11,6 +11,7 @@
 
 mod chunk;
 pub mod name;
+pub mod quic;
 mod scan;
 pub mod tls;
 

@@ -1,0 +1,298 @@
+//! The client's Initial keys from the destination connection ID (RFC 9001
+//! §5.2, RFC 9369 §3.3): HKDF-SHA-256 in fourteen compressions.
+//!
+//! Everything that does not depend on the connection ID is computed when this
+//! is compiled: the HMAC pads of the two salts and the padded blocks of the
+//! labels.
+
+use core::ops::ControlFlow;
+
+use super::{
+    Version,
+    aes::{self, RoundKeys},
+    sha256,
+};
+use crate::bpf::{Step, repeat};
+
+/// Longest connection ID of versions 1 and 2 (RFC 9000 §17.2).
+pub const CID_MAX: usize = 20;
+
+/// What protects the Initial packets of one connection's client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Keys {
+    pub packet: RoundKeys,
+    pub header: RoundKeys,
+    /// Big-endian words.
+    pub iv: [u32; 3],
+    pub reserved: u32,
+}
+
+/// Working memory of [`derive`].
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Derivation {
+    /// Next compression, `0..STEPS`.
+    at: u32,
+    /// 0: version 1, 1: version 2.
+    version: u32,
+    /// The connection ID as a padded message block.
+    message: [u32; 16],
+    state: [u32; 8],
+    block: [u32; 16],
+    /// The states behind the two pads of the present HMAC key.
+    inner: [u32; 8],
+    outer: [u32; 8],
+    /// The pseudorandom key, then client_initial_secret.
+    secret: [u32; 8],
+    /// key, iv, hp.
+    out: [[u32; 4]; 3],
+}
+
+/// Two for HKDF-Extract, four for client_initial_secret, two for the pads of
+/// that secret, two for each of key, iv and hp.
+const STEPS: u32 = 14;
+
+const IPAD: u32 = 0x3636_3636;
+const OPAD: u32 = 0x5c5c_5c5c;
+
+const SALTS: [[u32; 5]; 2] = [
+    // RFC 9001 §5.2.
+    [0x38762cf7, 0xf55934b3, 0x4d179ae6, 0xa4c80cad, 0xccbb7f0a],
+    // RFC 9369 §3.3.1.
+    [0x0dede3de, 0xf700a6db, 0x819381be, 0x6e269dcb, 0xf9bd2ed9],
+];
+
+/// The state behind a salt's inner and outer pad, per version.
+static SALT_INNER: [[u32; 8]; 2] = [salt_pad(SALTS[0], IPAD), salt_pad(SALTS[1], IPAD)];
+static SALT_OUTER: [[u32; 8]; 2] = [salt_pad(SALTS[0], OPAD), salt_pad(SALTS[1], OPAD)];
+
+/// The blocks that HKDF-Expand-Label hashes behind the inner pad:
+/// "client in", then key, iv and hp, per version.
+static LABELS: [[[u32; 16]; 4]; 2] = [
+    [
+        label(b"tls13 client in", 32),
+        label(b"tls13 quic key", 16),
+        label(b"tls13 quic iv", 12),
+        label(b"tls13 quic hp", 16),
+    ],
+    [
+        label(b"tls13 client in", 32),
+        label(b"tls13 quicv2 key", 16),
+        label(b"tls13 quicv2 iv", 12),
+        label(b"tls13 quicv2 hp", 16),
+    ],
+];
+
+const fn salt_pad(salt: [u32; 5], pad: u32) -> [u32; 8] {
+    let mut block = [pad; 16];
+    let mut i = 0;
+    while i < 5 {
+        block[i] ^= salt[i];
+        i += 1;
+    }
+    let mut state = sha256::IV;
+    sha256::compress(&mut state, &mut block);
+    state
+}
+
+/// HkdfLabel (RFC 8446 §7.1) with an empty context, the counter byte of
+/// HKDF-Expand, and SHA-256's padding for a message behind one pad block.
+const fn label(name: &[u8], length: u8) -> [u32; 16] {
+    let mut bytes = [0; 64];
+    bytes[1] = length;
+    bytes[2] = name.len() as u8;
+    let mut i = 0;
+    while i < name.len() {
+        bytes[3 + i] = name[i];
+        i += 1;
+    }
+    // bytes[3 + i] is the empty context's length.
+    bytes[4 + i] = 1;
+    bytes[5 + i] = 0x80;
+    let mut block = [0; 16];
+    let mut word = 0;
+    while word < 15 {
+        let at = 4 * word;
+        block[word] =
+            u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+        word += 1;
+    }
+    block[15] = (64 + 5 + i as u32) * 8;
+    block
+}
+
+impl Derivation {
+    /// Lays out `dcid`'s first `len` bytes for `version`; `len` is at most
+    /// [`CID_MAX`], more is cut.
+    #[inline(always)]
+    pub fn start(&mut self, version: Version, dcid: &[u8; CID_MAX], len: u32) {
+        self.at = 0;
+        self.version = match version {
+            Version::V1 => 0,
+            Version::V2 => 1,
+        };
+        self.message = [0; 16];
+        let mut word = 0_u32;
+        for i in 0..=CID_MAX {
+            let byte = match (i as u32).cmp(&len) {
+                core::cmp::Ordering::Less => dcid.get(i).copied().unwrap_or(0x80),
+                core::cmp::Ordering::Equal => 0x80,
+                core::cmp::Ordering::Greater => 0,
+            };
+            word = word << 8 | u32::from(byte);
+            if i % 4 == 3 {
+                self.message[i / 4] = word;
+                word = 0;
+            }
+        }
+        self.message[CID_MAX / 4] = word << 24;
+        self.message[15] = (64 + if len > CID_MAX as u32 { CID_MAX as u32 } else { len }) * 8;
+    }
+
+    /// The digest so far as the second block of an HMAC's outer hash.
+    #[inline(always)]
+    fn digest_as_block(&mut self) {
+        self.block = [0; 16];
+        copy8(&self.state, &mut self.block);
+        self.block[8] = 0x8000_0000;
+        self.block[15] = (64 + 32) * 8;
+    }
+
+    /// `secret` under a pad, as the first block of a hash.
+    #[inline(always)]
+    fn secret_as_pad(&mut self, pad: u32) {
+        self.block = [pad; 16];
+        for i in 0..8 {
+            self.block[i] ^= self.secret[i];
+        }
+        self.state = sha256::IV;
+    }
+
+    #[inline(always)]
+    fn before(&mut self) {
+        let version = (self.version & 1) as usize;
+        match self.at {
+            0 => {
+                self.state = SALT_INNER[version];
+                self.block = self.message;
+            }
+            1 => {
+                self.digest_as_block();
+                self.state = SALT_OUTER[version];
+            }
+            2 | 6 => self.secret_as_pad(IPAD),
+            3 | 7 => self.secret_as_pad(OPAD),
+            4 | 8 | 10 | 12 => {
+                // 4 is "client in"; 8, 10, 12 are key, iv, hp.
+                let label = if self.at == 4 { 0 } else { (self.at >> 1) - 3 };
+                self.block = LABELS[version][(label & 3) as usize];
+                self.state = self.inner;
+            }
+            _ => {
+                self.digest_as_block();
+                self.state = self.outer;
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn after(&mut self) {
+        match self.at {
+            1 | 5 => self.secret = self.state,
+            2 | 6 => self.inner = self.state,
+            3 | 7 => self.outer = self.state,
+            9 | 11 | 13 => {
+                let out = match self.at {
+                    9 => &mut self.out[0],
+                    11 => &mut self.out[1],
+                    _ => &mut self.out[2],
+                };
+                out[0] = self.state[0];
+                out[1] = self.state[1];
+                out[2] = self.state[2];
+                out[3] = self.state[3];
+            }
+            _ => {}
+        }
+    }
+}
+
+#[inline(always)]
+fn copy8(from: &[u32; 8], to: &mut [u32; 16]) {
+    for i in 0..8 {
+        to[i] = from[i];
+    }
+}
+
+struct Turn<'a>(&'a mut Derivation);
+
+impl Step for Turn<'_> {
+    #[inline(always)]
+    fn step(&mut self) -> ControlFlow<()> {
+        let derivation = &mut *self.0;
+        derivation.before();
+        sha256::compress(&mut derivation.state, &mut derivation.block);
+        derivation.after();
+        derivation.at = derivation.at.wrapping_add(1);
+        ControlFlow::Continue(())
+    }
+}
+
+/// Fills `keys` from what [`Derivation::start`] laid out.
+#[inline(always)]
+pub fn derive(derivation: &mut Derivation, keys: &mut Keys) {
+    repeat(STEPS, &mut Turn(derivation));
+    aes::expand(&derivation.out[0], &mut keys.packet);
+    aes::expand(&derivation.out[2], &mut keys.header);
+    keys.iv[0] = derivation.out[1][0];
+    keys.iv[1] = derivation.out[1][1];
+    keys.iv[2] = derivation.out[1][2];
+    keys.reserved = 0;
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn keys_of(version: Version, dcid: &[u8]) -> Keys {
+        let mut cid = [0; CID_MAX];
+        cid[..dcid.len()].copy_from_slice(dcid);
+        let mut derivation: Derivation = crate::inspect::quic::zeroed();
+        let mut keys: Keys = crate::inspect::quic::zeroed();
+        derivation.start(version, &cid, dcid.len() as u32);
+        derive(&mut derivation, &mut keys);
+        keys
+    }
+
+    const DCID: [u8; 8] = [0x83, 0x94, 0xc8, 0xf0, 0x3e, 0x51, 0x57, 0x08];
+
+    fn check(version: Version, key: [u32; 4], iv: [u32; 3], hp: [u32; 4]) {
+        let keys = keys_of(version, &DCID);
+        assert_eq!(keys.packet[..4], key);
+        assert_eq!(keys.iv, iv);
+        assert_eq!(keys.header[..4], hp);
+    }
+
+    /// RFC 9001 appendix A.1.
+    #[test]
+    fn version_1_vectors() {
+        check(
+            Version::V1,
+            [0x1f369613, 0xdd76d546, 0x7730efcb, 0xe3b1a22d],
+            [0xfa044b2f, 0x42a3fd3b, 0x46fb255c],
+            [0x9f50449e, 0x04a0e810, 0x283a1e99, 0x33adedd2],
+        );
+    }
+
+    /// RFC 9369 appendix A.1.
+    #[test]
+    fn version_2_vectors() {
+        check(
+            Version::V2,
+            [0x8b1a0bc1, 0x21284290, 0xa29e0971, 0xb5cd045d],
+            [0x91f73e23, 0x51d8fa91, 0x660e909f],
+            [0x45b95e15, 0x235d6f45, 0xa6b19cbc, 0xb0294ba9],
+        );
+    }
+}
