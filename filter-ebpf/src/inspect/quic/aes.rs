@@ -5,7 +5,7 @@
 //! read (RFC 9001 §5.2).
 
 /// An expanded key: eleven round keys of four big-endian words.
-pub type RoundKeys = [u32; 44];
+pub(super) type RoundKeys = [u32; 44];
 
 static SBOX: [u8; 256] = sbox();
 
@@ -109,7 +109,7 @@ macro_rules! expand {
 
 /// FIPS 197 §5.2. The key is four big-endian words.
 #[inline(never)]
-pub fn expand(key: &[u32; 4], keys: &mut RoundKeys) {
+pub(super) fn expand(key: &[u32; 4], keys: &mut RoundKeys) {
     keys[0] = key[0];
     keys[1] = key[1];
     keys[2] = key[2];
@@ -131,7 +131,7 @@ macro_rules! rounds {
 
 /// Encrypts one block of four big-endian words (FIPS 197 §5.1).
 #[inline(always)]
-pub fn encrypt(keys: &RoundKeys, block: [u32; 4]) -> [u32; 4] {
+pub(super) fn encrypt(keys: &RoundKeys, block: [u32; 4]) -> [u32; 4] {
     let mut a = block[0] ^ keys[0];
     let mut b = block[1] ^ keys[1];
     let mut c = block[2] ^ keys[2];

@@ -211,11 +211,13 @@ fn decide(scratch: &mut Scratch, hello: &mut QuicHello) {
             // could come before and half after a decoy: what follows must
             // fit the bytes that are there, as it does after a Retry
             // (RFC 9000 §17.2.5.3).
-            if hello.beyond != 0 {
+            if hello.pinned != 0 {
                 scratch.fail(Reason::Conflict);
                 return;
             }
-            adopt(scratch, hello, hello.complete == 0);
+            let incomplete = hello.complete == 0;
+            hello.pinned = u8::from(incomplete);
+            adopt(scratch, hello, incomplete);
             accept(scratch, hello, true);
         }
     }

@@ -63,7 +63,7 @@ fn measure(scratch: &mut Scratch, hello: &mut QuicHello) -> Result<(), Reason> {
     if hello.prefix >= total {
         hello.complete = 1;
         if hello.prefix > total {
-            hello.beyond = 1;
+            hello.pinned = 1;
         }
         scratch.seen |= Seen::COMPLETE;
     }
@@ -83,7 +83,7 @@ impl Copy<'_> {
         let end = u64::from(frame.offset).wrapping_add(u64::from(frame.len));
         let complete = self.hello.complete != 0;
         if complete && end > u64::from(self.hello.total) {
-            self.hello.beyond = 1;
+            self.hello.pinned = 1;
         }
         if end <= CHUNK as u64 {
             return true;

@@ -21,11 +21,11 @@ pub const CID_MAX: usize = 20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct Keys {
-    pub packet: RoundKeys,
-    pub header: RoundKeys,
+    pub(super) packet: RoundKeys,
+    pub(super) header: RoundKeys,
     /// Big-endian words.
-    pub iv: [u32; 3],
-    pub reserved: u32,
+    pub(super) iv: [u32; 3],
+    reserved: u32,
 }
 
 /// Working memory of [`derive`].
@@ -114,8 +114,7 @@ const fn label(name: &[u8], length: u8) -> [u32; 16] {
     let mut word = 0;
     while word < 15 {
         let at = 4 * word;
-        block[word] =
-            u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+        block[word] = u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
         word += 1;
     }
     block[15] = (64 + 5 + i as u32) * 8;
@@ -147,7 +146,12 @@ impl Derivation {
             }
         }
         self.message[CID_MAX / 4] = word << 24;
-        self.message[15] = (64 + if len > CID_MAX as u32 { CID_MAX as u32 } else { len }) * 8;
+        self.message[15] =
+            (64 + if len > CID_MAX as u32 {
+                CID_MAX as u32
+            } else {
+                len
+            }) * 8;
     }
 
     /// The digest so far as the second block of an HMAC's outer hash.
@@ -220,8 +224,8 @@ impl Derivation {
 
 #[inline(always)]
 fn copy8(from: &[u32; 8], to: &mut [u32; 16]) {
-    for i in 0..8 {
-        to[i] = from[i];
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = *from;
     }
 }
 
@@ -241,7 +245,7 @@ impl Step for Turn<'_> {
 
 /// Fills `keys` from what [`Derivation::start`] laid out.
 #[inline(always)]
-pub fn derive(derivation: &mut Derivation, keys: &mut Keys) {
+pub(super) fn derive(derivation: &mut Derivation, keys: &mut Keys) {
     repeat(STEPS, &mut Turn(derivation));
     aes::expand(&derivation.out[0], &mut keys.packet);
     aes::expand(&derivation.out[2], &mut keys.header);

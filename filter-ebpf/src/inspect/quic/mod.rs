@@ -29,13 +29,17 @@ mod header;
 mod keys;
 mod packet;
 mod sha256;
+#[cfg(test)]
+mod tests;
+mod walk;
 
 pub use buffer::Buffer;
 pub use header::{Kind, Version, sniff};
 pub use keys::{CID_MAX, Derivation, Keys};
+pub use walk::walk;
 
-use super::{CHUNK, Finding, Progress};
-use crate::abi::{Hello, Reason, pod};
+use super::CHUNK;
+use crate::abi::{Reason, pod};
 
 /// CRYPTO frames of one packet that are looked at.
 pub const FRAMES: usize = 512;
@@ -62,8 +66,9 @@ pub struct QuicHello {
     pub total: u32,
     /// 1: `prefix` has reached `total`.
     pub complete: u8,
-    /// 1: CRYPTO data came from behind the ClientHello.
-    pub beyond: u8,
+    /// 1: other keys must not make this content forgotten, because bytes went
+    /// to the server that belong to no hello judged so far.
+    pub pinned: u8,
     /// [`Reason`] for which the connection is denied for good; 0: none.
     pub failed: u8,
     pub reserved: [u8; 5],
@@ -195,7 +200,11 @@ impl Scratch {
     /// Makes ready for the datagram in `datagram[..len]`.
     #[inline(always)]
     pub fn start(&mut self, len: u32) {
-        self.len = if len > CHUNK as u32 { CHUNK as u32 } else { len };
+        self.len = if len > CHUNK as u32 {
+            CHUNK as u32
+        } else {
+            len
+        };
         self.cursor = 0;
         self.packets = 0;
         self.initials = 0;

@@ -4,7 +4,7 @@
 //! an HMAC pad, so padding is done by whoever lays the block.
 
 /// The initial hash value (FIPS 180-4 §5.3.3).
-pub const IV: [u32; 8] = [
+pub(super) const IV: [u32; 8] = [
     0x6a09_e667,
     0xbb67_ae85,
     0x3c6e_f372,
@@ -83,7 +83,7 @@ macro_rules! next_sixteen {
 /// One compression of `state` with `block`, both as big-endian words. The
 /// block is used up: it holds the last sixteen words of the schedule after.
 #[inline(never)]
-pub const fn compress(state: &mut [u32; 8], block: &mut [u32; 16]) {
+pub(super) const fn compress(state: &mut [u32; 8], block: &mut [u32; 16]) {
     let [mut a, mut b, mut c, mut d, mut e, mut f, mut g, mut h] = *state;
     sixteen!(0, block, a b c d e f g h);
     next_sixteen!(block);
