@@ -15,4 +15,6 @@ pub mod access;
 pub mod bpf;
 pub mod frame;
 pub mod inspect;
+pub mod judge;
+pub mod reply;
 pub mod tables;

@@ -41,7 +41,28 @@ pub struct Config {
     pub sets: u32,
     /// Rooms in use.
     pub rooms: u32,
-    pub reserved: [u32; 2],
+    /// Locked categories of every group: dropped on the WAN side too.
+    pub denied_by_all: u64,
+}
+
+impl Config {
+    /// What the object holds before a loader writes the image's values.
+    pub const EMPTY: Self = Self {
+        abi_version: super::VERSION,
+        generation: 0,
+        links: [0; MAX_LINKS],
+        unknown_vlan: 1,
+        when_stale: 1,
+        trace: 0,
+        qinq: 0,
+        lines: [0; 8],
+        ranges6: [0; 4],
+        hello_cap: 0,
+        quic_budget: 0,
+        sets: 0,
+        rooms: 0,
+        denied_by_all: 0,
+    };
 }
 
 /// A category of users: the row of the matrix, as masks over categories.

@@ -110,18 +110,18 @@ pub struct Flow {
     pub flags: u8,
     /// Hashes in use of `suffixes`.
     pub suffixes_len: u8,
-    pub reserved: [u8; 2],
+    /// 1: payloads may begin another hello (STARTTLS, kept-alive HTTP).
+    pub watch: u8,
+    /// 1: another hello is in progress; the verdict waits for it.
+    pub pending: u8,
     /// First byte of the client's stream (TCP sequence number).
     pub base_seq: u32,
     /// Bytes of the stream that were judged.
     pub judged_len: u32,
-    /// Client payloads still watched for a TLS hello after plain text
-    /// (STARTTLS) or for another HTTP request.
-    pub watch: u16,
     /// Room and group in the image `generation`.
     pub room: u16,
     pub group: u16,
-    pub reserved2: u16,
+    pub reserved2: [u16; 2],
     /// Hash of the whole name (exact entries); 0 without a name.
     pub exact: u64,
     /// Hashes of the name's suffixes, the shortest first.
@@ -175,6 +175,48 @@ pub struct Hello {
     pub generation: u32,
     pub state: [u64; 21],
     pub name: [u8; NAME_MAX],
+}
+
+impl Flow {
+    /// A flow about which nothing is known.
+    pub const EMPTY: Self = Self {
+        generation: 0,
+        epoch: 0,
+        valid_until: 0,
+        verdict: 1,
+        reason: 0,
+        category: 255,
+        protocol: 0,
+        flags: 0,
+        suffixes_len: 0,
+        watch: 0,
+        pending: 0,
+        base_seq: 0,
+        judged_len: 0,
+        room: 0,
+        group: 0,
+        reserved2: [0; 2],
+        exact: 0,
+        suffixes: [0; SUFFIXES],
+        content: 0,
+        reserved3: [0; 2],
+    };
+}
+
+impl Hello {
+    /// A hello of which no byte was seen.
+    pub const EMPTY: Self = Self {
+        base_seq: 0,
+        consumed: 0,
+        content: 0,
+        protocol: 0,
+        confirmed: 0,
+        reserved: 0,
+        name_len: 0,
+        generation: 0,
+        state: [0; 21],
+        name: [0; NAME_MAX],
+    };
 }
 
 pod!(FlowKey, Flow, Hello, Content);

@@ -40,6 +40,8 @@ impl MetaFlags {
     pub const BAD_TCP: u8 = 4;
     /// TCP with an urgent pointer.
     pub const URGENT: u8 = 8;
+    /// Inside a PPPoE session.
+    pub const PPPOE: u8 = 16;
 }
 
 /// What the headers say.
@@ -133,6 +135,7 @@ pub fn parse(view: &View, frame_len: u32, meta: &mut Meta) -> Parsed {
             return Parsed::Bad(Reason::Truncated);
         };
         offset += 8;
+        meta.flags |= MetaFlags::PPPOE;
         ethertype = match ppp.be16::<6>() {
             0x0021 => ETH_IPV4,
             0x0057 => ETH_IPV6,

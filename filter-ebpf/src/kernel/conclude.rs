@@ -1,0 +1,225 @@
+//! `conclude`: from what an inspector found to a verdict that stays with the
+//! flow.
+
+use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
+use filter_ebpf::{
+    abi::{Flow, FlowFlags, GroupFlags, Hello, Protocol, Reason, SUFFIXES, Tail, Verdict},
+    inspect::name::{Literal, literal},
+    judge::{NO_CATEGORY, Opinion},
+    tables::hash,
+};
+
+use super::{
+    finish::{finish, jump, scratch},
+    judge::by_address,
+    lookup,
+    maps::{FLOWS, GROUPS, HELLOS, SECRET, config},
+    scratch::{AGAIN_FLOW, Scratch},
+};
+
+#[xdp(frags)]
+pub fn conclude(ctx: XdpContext) -> u32 {
+    let Some(s) = scratch() else {
+        return xdp_action::XDP_DROP;
+    };
+    if s.again == AGAIN_FLOW {
+        let opinion = decide(s);
+        s.set_opinion(opinion);
+        s.protocol = s.flow.protocol;
+        keep(s);
+        if s.flow.pending != 0 && s.verdict() == Verdict::Pass && s.meta.payload_len > 0 {
+            return jump(&ctx, Tail::Judge);
+        }
+        return finish(&ctx, s);
+    }
+    // SAFETY: the value stays a Hello as long as the program runs.
+    let Some(hello) = HELLOS.get_ptr_mut(&s.meta.key).map(|h| unsafe { &mut *h }) else {
+        s.set(Verdict::Drop, Reason::Internal);
+        return finish(&ctx, s);
+    };
+    if s.failed == Reason::UnknownProtocol as u8
+        && let Some(flow) = FLOWS.get_ptr_mut(&s.meta.key)
+    {
+        // Not another hello after all: what was judged still holds.
+        // SAFETY: see `ingress::lan_ingress`.
+        let flow = unsafe { &mut *flow };
+        flow.pending = 0;
+        s.verdict = flow.verdict;
+        s.reason = flow.reason;
+        s.category = flow.category;
+        s.protocol = flow.protocol;
+        let _ = HELLOS.remove(&s.meta.key);
+        return finish(&ctx, s);
+    }
+    describe(s, hello);
+    let opinion = decide(s);
+    s.set_opinion(opinion);
+    keep(s);
+    let _ = HELLOS.remove(&s.meta.key);
+    finish(&ctx, s)
+}
+
+/// Writes what the hello told into `s.flow`.
+#[inline(always)]
+fn describe(s: &mut Scratch, hello: &mut Hello) {
+    s.flow = Flow::EMPTY;
+    s.flow.base_seq = hello.base_seq;
+    s.flow.judged_len = hello.consumed;
+    s.flow.content = hello.content;
+    s.flow.flags = s.flow_flags;
+    s.flow.protocol = hello.protocol;
+    if s.failed != 0 {
+        if hello.confirmed == 0 && s.failed == Reason::UnknownProtocol as u8 {
+            s.failed = Reason::Midstream as u8;
+        }
+        if s.failed == Reason::UnknownProtocol as u8 {
+            s.flow.flags |= FlowFlags::UNDECODABLE;
+            s.flow.protocol = Protocol::Tcp as u8;
+            s.protocol = s.flow.protocol;
+        }
+    }
+    s.flow.watch = u8::from(
+        hello.protocol == Protocol::Http as u8 || s.flow.flags & FlowFlags::UNDECODABLE != 0,
+    );
+    if s.flow.flags & FlowFlags::NAMED == 0 {
+        return;
+    }
+    s.name = hello.name;
+    s.name_len = hello.name_len;
+    match literal(hello) {
+        Some(Literal::V4(address)) => s.range_mask |= lookup::ipv4(address),
+        Some(Literal::V6(upper, lower)) => s.range_mask |= lookup::ipv6(upper, lower),
+        None => {}
+    }
+    if let Some(secret) = SECRET.get(0) {
+        hash::suffixes(secret, &s.name, u32::from(s.name_len), &mut s.suffixes);
+    }
+    s.flow.suffixes = s.suffixes.subtree;
+    s.flow.suffixes_len = s.suffixes.len as u8;
+    s.flow.exact = s.suffixes.exact;
+}
+
+/// Judges `s.flow` by the row and tables that hold now.
+#[inline(always)]
+pub(crate) fn decide(s: &mut Scratch) -> Opinion {
+    let Some(group) = GROUPS.get(s.group) else {
+        return s.row.deny(Reason::Internal, NO_CATEGORY);
+    };
+    let flags = s.flow.flags;
+    if flags & FlowFlags::DEAD != 0 {
+        return s.row.deny(Reason::Conflict, NO_CATEGORY);
+    }
+    // What is no protocol error but an attempt to hide is refused whatever
+    // the group may do.
+    let failed = Reason::from_u8(s.failed);
+    match failed {
+        Reason::Unknown | Reason::UnknownProtocol | Reason::Proxy => {}
+        _ => return s.row.deny(failed, NO_CATEGORY),
+    }
+    let names = if flags & FlowFlags::NAMED != 0 { names(s) } else { Names::NONE };
+    if names.blocked != 0 {
+        return s.row.deny(Reason::Blocked, NO_CATEGORY);
+    }
+    if let Some(locked) = s.row.name(names.seen & s.row.locked) {
+        return locked;
+    }
+    let range = by_address(s);
+    if let Some(opinion) = range
+        && opinion.verdict != Verdict::Pass
+    {
+        return opinion;
+    }
+    if names.granted != 0 || s.range_granted != 0 {
+        return Opinion {
+            verdict: Verdict::Pass,
+            reason: Reason::Granted,
+            category: NO_CATEGORY,
+        };
+    }
+    let named = s.row.name(names.mask);
+    if flags & FlowFlags::ECH != 0 && names.seen & group.ech_providers != 0 {
+        return s.row.unjudged(group.encrypted_name, Reason::EncryptedName);
+    }
+    if let Some(opinion) = named.or(range) {
+        return opinion;
+    }
+    if flags & FlowFlags::UNNAMED != 0 {
+        return s.row.unjudged(group.unnamed, Reason::Unnamed);
+    }
+    if failed as u8 == Reason::Proxy as u8 {
+        return s.row.unjudged(group.tunnel, Reason::Proxy);
+    }
+    if flags & FlowFlags::UNDECODABLE != 0 {
+        return s.row.unjudged(group.undecodable, Reason::UnknownProtocol);
+    }
+    s.row.default()
+}
+
+/// What the tables say about a name and its suffixes.
+struct Names {
+    /// Mask of the most specific name that speaks to the group.
+    mask: u64,
+    /// All masks together.
+    seen: u64,
+    blocked: u8,
+    granted: u8,
+}
+
+impl Names {
+    const NONE: Self = Self { mask: 0, seen: 0, blocked: 0, granted: 0 };
+}
+
+#[inline(always)]
+fn names(s: &mut Scratch) -> Names {
+    let mut names = Names::NONE;
+    let overridden = lookup::has_name_overrides();
+    let relevant = s.row.allow | s.row.deny | s.row.locked;
+    let exact = s.flow.exact;
+    add(s, &mut names, exact, 0, overridden);
+    let len = u32::from(s.flow.suffixes_len);
+    let mut left = SUFFIXES as u32;
+    // The longest suffix first.
+    while left > 0 {
+        left -= 1;
+        if left < len {
+            let hash = s.flow.suffixes[left as usize];
+            // The whole name as a subtree is as specific as the exact host:
+            // their masks count together.
+            let relevant = if left + 1 == len { 0 } else { relevant };
+            add(s, &mut names, hash, relevant, overridden);
+        }
+    }
+    names
+}
+
+/// Adds one name's categories; they replace those of a more specific name
+/// that does not speak to the group. `relevant` 0: the most specific one.
+#[inline(always)]
+fn add(s: &mut Scratch, names: &mut Names, hash: u64, relevant: u64, overridden: bool) {
+    let mask = lookup::name(hash);
+    names.seen |= mask;
+    if relevant == 0 {
+        names.mask |= mask;
+    } else if names.mask & relevant == 0 {
+        names.mask = mask;
+    }
+    if overridden {
+        let (blocked, granted) = lookup::name_override(s, hash);
+        names.blocked |= u8::from(blocked);
+        names.granted |= u8::from(granted);
+    }
+}
+
+/// Keeps the verdict with the flow.
+#[inline(always)]
+fn keep(s: &mut Scratch) {
+    s.flow.generation = config!(generation);
+    s.flow.epoch = s.epoch;
+    s.flow.valid_until = s.valid_until;
+    s.flow.verdict = s.verdict;
+    s.flow.reason = s.reason;
+    s.flow.category = s.category;
+    s.flow.room = s.room as u16;
+    s.flow.group = s.group as u16;
+    let _ = FLOWS.insert(&s.meta.key, &s.flow, 0);
+}

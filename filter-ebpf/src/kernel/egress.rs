@@ -1,0 +1,184 @@
+//! `lan_egress`: what goes towards the rooms. Cuts what still streams into a
+//! closed room or along a denied connection, and notes what servers confirm.
+
+use aya_ebpf::{
+    EbpfContext as _,
+    bindings::{TC_ACT_OK, TC_ACT_SHOT, __sk_buff},
+    helpers::generated::bpf_skb_pull_data,
+    macros::classifier,
+    programs::TcContext,
+};
+use filter_ebpf::{
+    abi::{FlowFlags, FlowKey, Reason, Verdict},
+    frame::{MetaFlags, Parsed, View, parse, tcp_flags},
+    judge::OWN_NETWORK,
+};
+
+use super::{
+    conclude::decide,
+    finish::{count, settle},
+    ingress::{begin, is_current, slot},
+    judge::{open, room},
+    lookup,
+    maps::{EGRESS_SCRATCH, FLOWS, GROUPS, HELLOS, OVERRIDE_HEADER, config},
+    scratch::Scratch,
+    stream,
+};
+
+/// Bytes that hold every header of an ordinary frame.
+const HEADERS: u32 = 128;
+
+/// Frames towards the LAN trunk.
+#[classifier]
+pub fn lan_egress(ctx: TcContext) -> i32 {
+    // SAFETY: one per CPU; the hook does not interleave with itself.
+    let Some(s) = EGRESS_SCRATCH.get_ptr_mut(0).map(|s| unsafe { &mut *s }) else {
+        return TC_ACT_SHOT;
+    };
+    begin(s);
+    let skb: *mut __sk_buff = ctx.as_ptr().cast();
+    // SAFETY: the context is the program's own.
+    let (len, vlan_present, vlan_tci, ifindex) =
+        unsafe { ((*skb).len, (*skb).vlan_present, (*skb).vlan_tci, (*skb).ifindex) };
+    // Headers may lie outside the linear part, in front of a page of data.
+    if ctx.data_end() - ctx.data() < HEADERS as usize {
+        let want = if len < HEADERS { len } else { HEADERS };
+        // SAFETY: as above; no view was made yet.
+        unsafe { bpf_skb_pull_data(skb, want) };
+    }
+    // SAFETY: the context's own bounds.
+    let view = unsafe { View::new(ctx.data() as u64, ctx.data_end() as u64) };
+    match parse(&view, len, &mut s.meta) {
+        Parsed::Ip => {}
+        Parsed::Keepalive | Parsed::Bad(_) => return TC_ACT_OK,
+    }
+    turn(s);
+    if vlan_present != 0 {
+        // The outermost tag travels beside the frame.
+        let outer = vlan_tci & 0xfff;
+        s.meta.key.link = if outer == 0 {
+            s.meta.key.link
+        } else {
+            outer << 12 | s.meta.key.link >> 12
+        };
+    }
+    let Some(slot) = slot(ifindex) else {
+        return TC_ACT_OK;
+    };
+    s.meta.key.link |= slot << 24;
+    s.epoch = match OVERRIDE_HEADER.get(0) {
+        Some(header) => header.epoch,
+        None => 0,
+    };
+    if look(s) {
+        return TC_ACT_OK;
+    }
+    settle(s);
+    TC_ACT_SHOT
+}
+
+/// Turns the key to the client's side.
+#[inline(always)]
+fn turn(s: &mut Scratch) {
+    let key = s.meta.key;
+    s.meta.key = FlowKey {
+        client: key.server,
+        server: key.client,
+        client_port: key.server_port,
+        server_port: key.client_port,
+        ..key
+    };
+}
+
+/// Whether the packet may go on; else the outcome is in `s`.
+#[inline(always)]
+fn look(s: &mut Scratch) -> bool {
+    let tcp = s.meta.key.protocol == 6 && s.meta.flags & MetaFlags::FRAGMENT == 0;
+    let syn_ack = tcp
+        && s.meta.tcp & (tcp_flags::SYN | tcp_flags::ACK) == tcp_flags::SYN | tcp_flags::ACK;
+    if syn_ack {
+        begin_stream(s);
+    }
+    if let Some(flow) = FLOWS.get_ptr_mut(&s.meta.key) {
+        // SAFETY: see `ingress::lan_ingress`.
+        let flow = unsafe { &mut *flow };
+        let current = is_current(flow, s);
+        if current && !syn_ack {
+            s.room = u32::from(flow.room);
+            s.group = u32::from(flow.group);
+            s.verdict = flow.verdict;
+            s.reason = flow.reason;
+            s.category = flow.category;
+            s.protocol = flow.protocol;
+            if s.verdict() != Verdict::Pass {
+                return false;
+            }
+            if tcp && s.meta.tcp & tcp_flags::ACK != 0 {
+                let confirmed = s.meta.ack.wrapping_sub(flow.base_seq);
+                // Half the number space is before, half behind.
+                if confirmed >= flow.judged_len && confirmed < 1 << 31 {
+                    flow.flags |= FlowFlags::CONFIRMED;
+                }
+            }
+            return passed(s);
+        }
+        s.flow = *flow;
+        s.again = 1;
+    }
+    let client_side = s.meta.key.server;
+    s.range_mask = lookup::address(&client_side, s.meta.flags & MetaFlags::IPV6 != 0);
+    if s.range_mask & OWN_NETWORK != 0 {
+        return true;
+    }
+    let Some(room) = room(s) else {
+        s.set(Verdict::from_u8(config!(unknown_vlan)), Reason::UnknownVlan);
+        return s.verdict() == Verdict::Pass;
+    };
+    s.group = u32::from(room.group);
+    let Some(group) = GROUPS.get(s.group) else {
+        s.set(Verdict::Drop, Reason::Internal);
+        return false;
+    };
+    if !open(s, room, group) {
+        return false;
+    }
+    lookup::range_override(s);
+    if s.again == 0 || syn_ack {
+        return passed(s);
+    }
+    let opinion = decide(s);
+    s.set_opinion(opinion);
+    s.verdict() == Verdict::Pass
+}
+
+/// Counts a packet that goes on, as replay wants to see it.
+#[inline(always)]
+fn passed(s: &mut Scratch) -> bool {
+    if config!(trace) != 0 {
+        settle(s);
+    }
+    true
+}
+
+/// A server took a connection: what was judged under another start is about
+/// an older one, or was a decoy.
+#[inline(always)]
+fn begin_stream(s: &mut Scratch) {
+    let first = s.meta.ack;
+    stream::syn_ack(&s.meta.key, first);
+    if let Some(flow) = FLOWS.get_ptr_mut(&s.meta.key) {
+        // SAFETY: the value is read at once.
+        let (base, len) = unsafe { ((*flow).base_seq, (*flow).judged_len) };
+        // With TCP Fast Open the acknowledgement covers the first data.
+        if first.wrapping_sub(base) > len {
+            let _ = FLOWS.remove(&s.meta.key);
+        }
+    }
+    if let Some(hello) = HELLOS.get_ptr_mut(&s.meta.key) {
+        // SAFETY: as above.
+        let (base, len) = unsafe { ((*hello).base_seq, (*hello).consumed) };
+        if first.wrapping_sub(base) > len {
+            let _ = HELLOS.remove(&s.meta.key);
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! `lan_ingress`: what every frame from the LAN goes through, and all that an
+//! established connection needs.
+
+use aya_ebpf::{
+    EbpfContext as _,
+    bindings::xdp_action,
+    helpers::generated::bpf_xdp_get_buff_len,
+    macros::xdp,
+    programs::XdpContext,
+};
+use filter_ebpf::{
+    abi::{Flow, FlowFlags, MAX_LINKS, Protocol, Reason, Tail, Verdict},
+    frame::{Meta, MetaFlags, Parsed, View, parse, tcp_flags},
+};
+
+use super::{
+    finish::{count, count_category, finish, jump, now, scratch},
+    maps::{FLOWS, OVERRIDE_HEADER, config},
+    scratch::Scratch,
+};
+
+/// Frames from the LAN trunk.
+#[xdp(frags)]
+pub fn lan_ingress(ctx: XdpContext) -> u32 {
+    let Some(s) = scratch() else {
+        return xdp_action::XDP_DROP;
+    };
+    begin(s);
+    // SAFETY: the context's own bounds, used before the packet changes.
+    let view = unsafe { View::new(ctx.data() as u64, ctx.data_end() as u64) };
+    // SAFETY: the context is the program's own.
+    let frame_len = unsafe { bpf_xdp_get_buff_len(ctx.as_ptr().cast()) } as u32;
+    match parse(&view, frame_len, &mut s.meta) {
+        Parsed::Ip => {}
+        Parsed::Keepalive => {
+            s.set(Verdict::Pass, Reason::Keepalive);
+            return finish(&ctx, s);
+        }
+        Parsed::Bad(reason) => {
+            s.set(Verdict::Drop, reason);
+            return finish(&ctx, s);
+        }
+    }
+    let Some(slot) = slot(ctx.ingress_ifindex() as u32) else {
+        s.set(Verdict::Drop, Reason::UnknownVlan);
+        return finish(&ctx, s);
+    };
+    s.meta.key.link |= slot << 24;
+    s.epoch = match OVERRIDE_HEADER.get(0) {
+        Some(header) => header.epoch,
+        None => 0,
+    };
+    if let Some(flow) = FLOWS.get_ptr_mut(&s.meta.key) {
+        // SAFETY: the value stays a Flow as long as the program runs; a
+        // recycled one is another flow's, told by no more than a wrong
+        // verdict for one packet of a flow that was just evicted.
+        let flow = unsafe { &mut *flow };
+        if is_current(flow, s)
+            && let Some(action) = established(&ctx, &view, flow, s)
+        {
+            return action;
+        }
+    }
+    jump(&ctx, Tail::Judge)
+}
+
+/// Sets what every packet starts with.
+#[inline(always)]
+pub(crate) fn begin(s: &mut Scratch) {
+    s.meta = Meta::default();
+    s.now = now();
+    s.valid_until = u64::MAX;
+    s.room = config!(rooms);
+    s.group = 0;
+    s.skip = 0;
+    s.protocol = Protocol::Other as u8;
+    s.again = 0;
+    s.failed = 0;
+    s.name_len = 0;
+    s.event.set = 0;
+}
+
+/// Position of an interface in the image's list.
+#[inline(always)]
+pub(crate) fn slot(ifindex: u32) -> Option<u32> {
+    let mut slot = 0;
+    while slot < MAX_LINKS {
+        let link = config!(links[slot]);
+        if link == 0 {
+            return None;
+        }
+        if link == ifindex {
+            return Some(slot as u32);
+        }
+        slot += 1;
+    }
+    None
+}
+
+/// Whether a flow's verdict still stands.
+#[inline(always)]
+pub(crate) fn is_current(flow: &Flow, s: &Scratch) -> bool {
+    flow.generation == config!(generation) && flow.epoch == s.epoch && s.now < flow.valid_until
+}
+
+/// A packet of a judged flow; `None` where it needs another look.
+#[inline(always)]
+fn established(ctx: &XdpContext, view: &View, flow: &mut Flow, s: &mut Scratch) -> Option<u32> {
+    let verdict = Verdict::from_u8(flow.verdict);
+    if s.meta.key.protocol == 6 {
+        if s.meta.tcp & (tcp_flags::SYN | tcp_flags::RST) == tcp_flags::SYN {
+            return None;
+        }
+        if s.meta.payload_len > 0 && verdict == Verdict::Pass {
+            // Once the server confirmed the judged bytes nothing can change
+            // them any more.
+            if flow.flags & FlowFlags::CONFIRMED == 0 {
+                let offset = s.meta.seq.wrapping_sub(flow.base_seq);
+                if offset < flow.judged_len {
+                    return Some(jump(ctx, Tail::Resend));
+                }
+            }
+            if flow.pending != 0 || flow.watch != 0 && begins_hello(view, flow.protocol, &s.meta) {
+                return None;
+            }
+        }
+    }
+    let reason = Reason::from_u8(flow.reason);
+    s.room = u32::from(flow.room);
+    if verdict != Verdict::Pass || config!(trace) != 0 {
+        s.group = u32::from(flow.group);
+        s.verdict = flow.verdict;
+        s.reason = flow.reason;
+        s.category = flow.category;
+        s.protocol = flow.protocol;
+        return Some(finish(ctx, s));
+    }
+    count(s.room, verdict, reason, s.meta.frame_len);
+    count_category(flow.category, verdict, s.meta.frame_len);
+    Some(xdp_action::XDP_PASS)
+}
+
+/// Whether a payload may begin another hello in a connection that was judged
+/// already: TLS after STARTTLS, or the next request of a kept-alive HTTP
+/// connection.
+#[inline(always)]
+fn begins_hello(view: &View, protocol: u8, meta: &Meta) -> bool {
+    if meta.flags & MetaFlags::BAD_TCP != 0 {
+        return false;
+    }
+    let Some(first) = view.at::<1>(meta.payload) else {
+        return true;
+    };
+    let first = first.u8::<0>();
+    if protocol == Protocol::Http as u8 {
+        first.is_ascii_uppercase()
+    } else {
+        first == 22
+    }
+}

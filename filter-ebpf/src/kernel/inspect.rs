@@ -1,0 +1,255 @@
+//! `inspect` and `inspect_http`: feed a TCP payload to its inspector.
+
+use aya_ebpf::{
+    EbpfContext as _, bindings::xdp_action, helpers::generated::bpf_xdp_load_bytes, macros::xdp,
+    programs::XdpContext,
+};
+use filter_ebpf::{
+    abi::{
+        CONTENT, CONTENT_SLOTS, CONTENT_STEP, Content, FlowFlags, Hello, Protocol, Reason, Tail,
+        Verdict,
+    },
+    bpf::opaque,
+    frame::tcp_flags,
+    inspect::{CHUNK, Chunk, Progress, http, sniff, tls},
+};
+
+use super::{
+    finish::{finish, jump, scratch},
+    maps::{CONTENTS, HELLOS, TICKET, config},
+    scratch::{AGAIN_HELLO, Scratch},
+    stream,
+};
+
+#[xdp(frags)]
+pub fn inspect(ctx: XdpContext) -> u32 {
+    let Some(s) = scratch() else {
+        return xdp_action::XDP_DROP;
+    };
+    match take(&ctx, s) {
+        Taken::Feed(hello) => match Protocol::from_u8(hello.protocol) {
+            Protocol::Tls => {
+                let progress = feed(s, hello, tls::feed);
+                after(&ctx, s, hello, progress, Tail::Inspect)
+            }
+            Protocol::Http => jump(&ctx, Tail::InspectHttp),
+            _ => {
+                s.failed = Reason::UnknownProtocol as u8;
+                jump(&ctx, Tail::Conclude)
+            }
+        },
+        Taken::Finish => finish(&ctx, s),
+        Taken::Jump(tail) => jump(&ctx, tail),
+    }
+}
+
+#[xdp(frags)]
+pub fn inspect_http(ctx: XdpContext) -> u32 {
+    let Some(s) = scratch() else {
+        return xdp_action::XDP_DROP;
+    };
+    // SAFETY: the value stays a Hello as long as the program runs.
+    let Some(hello) = HELLOS.get_ptr_mut(&s.meta.key).map(|h| unsafe { &mut *h }) else {
+        s.set(Verdict::Drop, Reason::Internal);
+        return finish(&ctx, s);
+    };
+    let progress = feed(s, hello, http::feed);
+    after(&ctx, s, hello, progress, Tail::Inspect)
+}
+
+enum Taken {
+    /// The next bytes of the stream lie in the chunk and in the content.
+    Feed(&'static mut Hello),
+    Finish,
+    Jump(Tail),
+}
+
+/// Finds the hello and takes the next piece of the payload, if it is the
+/// stream's next piece.
+#[inline(always)]
+fn take(ctx: &XdpContext, s: &mut Scratch) -> Taken {
+    let Some(hello) = hello(s) else {
+        s.set(Verdict::Drop, Reason::Internal);
+        return Taken::Finish;
+    };
+    s.protocol = Protocol::Tcp as u8;
+    let syn = u32::from(s.meta.tcp & tcp_flags::SYN != 0);
+    let offset = s
+        .meta
+        .seq
+        .wrapping_add(syn)
+        .wrapping_add(s.skip)
+        .wrapping_sub(hello.base_seq);
+    if offset != hello.consumed {
+        if offset < hello.consumed {
+            return Taken::Jump(Tail::Resend);
+        }
+        // T03: TCP sends it again when its turn has come.
+        s.set(Verdict::Drop, Reason::OutOfOrder);
+        return Taken::Finish;
+    }
+    if hello.consumed >= config!(hello_cap) {
+        s.failed = Reason::HelloTooLong as u8;
+        return Taken::Jump(Tail::Conclude);
+    }
+    if !load(ctx, s, hello) {
+        s.set(Verdict::Drop, Reason::Truncated);
+        return Taken::Finish;
+    }
+    if hello.consumed == 0 {
+        hello.protocol = match sniff(s.chunk[0]) {
+            Some(protocol) => protocol as u8,
+            None => Protocol::Other as u8,
+        };
+    }
+    Taken::Feed(hello)
+}
+
+/// The hello in progress of this flow, or a new one.
+#[inline(always)]
+fn hello(s: &mut Scratch) -> Option<&'static mut Hello> {
+    // SAFETY: the value stays a Hello as long as the program runs; see
+    // `ingress::lan_ingress` for recycled ones.
+    if let Some(hello) = HELLOS.get_ptr_mut(&s.meta.key) {
+        return Some(unsafe { &mut *hello });
+    }
+    let syn = u32::from(s.meta.tcp & tcp_flags::SYN != 0);
+    let first = s.meta.seq.wrapping_add(syn);
+    s.hello = Hello::EMPTY;
+    s.hello.generation = config!(generation);
+    s.hello.content = ticket();
+    s.hello.base_seq = first;
+    if s.again == AGAIN_HELLO {
+        s.hello.confirmed = 1;
+    } else if let Some(start) = stream::start(&s.meta.key) {
+        s.hello.base_seq = start;
+        s.hello.confirmed = 1;
+    }
+    let _ = HELLOS.insert(&s.meta.key, &s.hello, 0);
+    // SAFETY: as above.
+    HELLOS.get_ptr_mut(&s.meta.key).map(|h| unsafe { &mut *h })
+}
+
+/// A new ticket, and its slot emptied.
+#[inline(always)]
+fn ticket() -> u64 {
+    let Some(next) = TICKET.get_ptr_mut(0) else { return 0 };
+    // SAFETY: the map's one u64, added to atomically.
+    let ticket = unsafe { core::sync::atomic::AtomicU64::from_ptr(next) }
+        .fetch_add(1, core::sync::atomic::Ordering::Relaxed)
+        + 1;
+    if let Some(slot) = CONTENTS.get_ptr_mut(ticket as u32 % CONTENT_SLOTS) {
+        // SAFETY: the slot is ours from now on.
+        unsafe { (*slot).ticket = ticket };
+    }
+    ticket
+}
+
+/// A stream's content, unless a later stream took its slot.
+#[inline(always)]
+pub(crate) fn content(ticket: u64) -> Option<&'static mut Content> {
+    let slot = CONTENTS.get_ptr_mut(ticket as u32 % CONTENT_SLOTS)?;
+    // SAFETY: the value stays a Content; who owns it is compared first.
+    let slot = unsafe { &mut *slot };
+    (slot.ticket == ticket).then_some(slot)
+}
+
+/// Copies the next piece of payload into the chunk and, as far as it is
+/// kept, into the content. `false`: the frame does not hold it.
+#[inline(always)]
+fn load(ctx: &XdpContext, s: &mut Scratch, hello: &Hello) -> bool {
+    let Some(len) = piece(ctx, s) else { return false };
+    let at = hello.consumed;
+    if at < CONTENT as u32
+        && let Some(content) = content(hello.content)
+    {
+        let at = opaque(u64::from(at)) as usize & (CONTENT - 1);
+        let len = opaque(u64::from(len)) as u32 & (CONTENT_STEP as u32 * 2 - 1);
+        if len <= CONTENT_STEP as u32 {
+            // SAFETY: `at` lies below CONTENT and `len` is at most
+            // CONTENT_STEP, which the buffer holds past CONTENT.
+            unsafe {
+                bpf_xdp_load_bytes(
+                    ctx.as_ptr().cast(),
+                    s.meta.payload.wrapping_add(s.skip),
+                    content.bytes.as_mut_ptr().add(at).cast(),
+                    len,
+                );
+            }
+        }
+    }
+    true
+}
+
+/// Copies up to [`CONTENT_STEP`] bytes of payload from `s.skip` on into the
+/// chunk; says how many.
+#[inline(always)]
+pub(crate) fn piece(ctx: &XdpContext, s: &mut Scratch) -> Option<u32> {
+    let left = s.meta.payload_len.wrapping_sub(s.skip);
+    let len = if left > CONTENT_STEP as u32 { CONTENT_STEP as u32 } else { left };
+    let len = opaque(u64::from(len)) as u32 & (CHUNK as u32 - 1);
+    if len == 0 {
+        return None;
+    }
+    // SAFETY: `len` is below CHUNK, the chunk's size.
+    let result = unsafe {
+        bpf_xdp_load_bytes(
+            ctx.as_ptr().cast(),
+            s.meta.payload.wrapping_add(s.skip),
+            s.chunk.as_mut_ptr().cast(),
+            len,
+        )
+    };
+    if result != 0 {
+        return None;
+    }
+    s.piece = len;
+    Some(len)
+}
+
+/// Steps an inspector over the chunk.
+#[inline(always)]
+fn feed(
+    s: &mut Scratch,
+    hello: &mut Hello,
+    inspector: impl FnOnce(&mut Hello, &Chunk<'_>) -> Progress,
+) -> Progress {
+    let chunk = Chunk::new(&s.chunk, s.piece);
+    inspector(hello, &chunk)
+}
+
+/// What follows from an inspector's word.
+#[inline(always)]
+fn after(
+    ctx: &XdpContext,
+    s: &mut Scratch,
+    hello: &mut Hello,
+    progress: Progress,
+    again: Tail,
+) -> u32 {
+    hello.consumed = hello.consumed.wrapping_add(s.piece);
+    s.skip = s.skip.wrapping_add(s.piece);
+    s.protocol = hello.protocol;
+    match progress {
+        Progress::More => {
+            if s.skip < s.meta.payload_len {
+                return jump(ctx, again);
+            }
+            s.set(Verdict::Pass, Reason::HelloPending);
+            finish(ctx, s)
+        }
+        Progress::Done(finding) => {
+            s.flow_flags = finding.flags;
+            jump(ctx, Tail::Conclude)
+        }
+        Progress::Failed(reason) => {
+            s.failed = reason as u8;
+            s.flow_flags = if reason as u8 == Reason::UnknownProtocol as u8 {
+                FlowFlags::UNDECODABLE
+            } else {
+                0
+            };
+            jump(ctx, Tail::Conclude)
+        }
+    }
+}

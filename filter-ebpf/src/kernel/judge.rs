@@ -1,0 +1,348 @@
+//! `judge`: a packet that no current flow speaks for.
+
+use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
+use filter_ebpf::{
+    abi::{Flow, FlowFlags, FlowKey, Group, Protocol, Reason, Room, Tail, Verdict},
+    access::door,
+    frame::{MAX_HEADER_OFFSET, MetaFlags, View, is_udp_tunnel, tcp_flags},
+    judge::{NO_CATEGORY, OWN_NETWORK, Opinion, Row},
+};
+
+use super::{
+    finish::{finish, jump, scratch},
+    lookup,
+    maps::{ACCESS, FLOWS, GROUPS, ROOM_OF, ROOM_OF_QINQ, ROOMS, config},
+    ingress::is_current,
+    scratch::{AGAIN_FLOW, AGAIN_HELLO, Scratch},
+    stream,
+};
+
+#[xdp(frags)]
+pub fn judge(ctx: XdpContext) -> u32 {
+    let Some(s) = scratch() else {
+        return xdp_action::XDP_DROP;
+    };
+    // SAFETY: the context's own bounds, used before the packet changes.
+    let view = unsafe { View::new(ctx.data() as u64, ctx.data_end() as u64) };
+    match look(&view, s) {
+        Next::Finish => finish(&ctx, s),
+        Next::Jump(tail) => jump(&ctx, tail),
+    }
+}
+
+enum Next {
+    Finish,
+    Jump(Tail),
+}
+
+#[inline(always)]
+fn look(view: &View, s: &mut Scratch) -> Next {
+    let server = s.meta.key.server;
+    s.range_mask = lookup::address(&server, s.meta.flags & MetaFlags::IPV6 != 0);
+    let Some(room) = room(s) else {
+        if s.range_mask & OWN_NETWORK != 0 {
+            s.set(Verdict::Pass, Reason::OwnNetwork);
+        } else {
+            s.set(Verdict::from_u8(config!(unknown_vlan)), Reason::UnknownVlan);
+        }
+        return Next::Finish;
+    };
+    s.group = u32::from(room.group);
+    if !belongs(room, &s.meta.key, s.meta.flags & MetaFlags::IPV6 != 0) {
+        s.set(Verdict::Drop, Reason::SpoofedSource);
+        return Next::Finish;
+    }
+    let Some(group) = GROUPS.get(s.group) else {
+        s.set(Verdict::Drop, Reason::Internal);
+        return Next::Finish;
+    };
+    if s.range_mask & OWN_NETWORK != 0 {
+        s.set(Verdict::Pass, Reason::OwnNetwork);
+        return Next::Finish;
+    }
+    if let Some(next) = enter(s, room, group) {
+        return next;
+    }
+    if let Some(flow) = FLOWS.get_ptr_mut(&s.meta.key) {
+        // SAFETY: see `ingress::lan_ingress`.
+        let flow = unsafe { &mut *flow };
+        let fresh_syn = s.meta.key.protocol == 6
+            && s.meta.tcp & (tcp_flags::SYN | tcp_flags::ACK) == tcp_flags::SYN;
+        if !fresh_syn {
+            if !is_current(flow, s) {
+                s.flow = *flow;
+                s.again = AGAIN_FLOW;
+                return Next::Jump(Tail::Conclude);
+            }
+            flow.pending = 1;
+            s.again = AGAIN_HELLO;
+        }
+    }
+    match s.meta.key.protocol {
+        6 => tcp(s, group),
+        17 => udp(view, s, group),
+        1 | 58 => icmp(s),
+        // IPIP, 6in4, GRE, ESP, AH, EtherIP, L2TP.
+        4 | 41 | 47 | 50 | 51 | 97 | 115 => {
+            let opinion = s.row.unjudged(group.tunnel, Reason::Tunnel);
+            by_range(s, opinion)
+        }
+        _ => {
+            let opinion = s.row.unjudged(group.undecodable, Reason::UnknownProtocol);
+            by_range(s, opinion)
+        }
+    }
+}
+
+/// The room of the frame's tags, noted in `s`.
+#[inline(always)]
+pub(crate) fn room(s: &mut Scratch) -> Option<&'static Room> {
+    let link = s.meta.key.link;
+    let number = if link & 0xfff != 0 {
+        if config!(qinq) == 0 {
+            return None;
+        }
+        // SAFETY: the value is copied at once.
+        unsafe { *ROOM_OF_QINQ.get(&link)? }
+    } else {
+        *ROOM_OF.get((link >> 24) * 4096 + (link >> 12 & 0xfff))?
+    };
+    let room = ROOMS.get(number)?;
+    if number >= config!(rooms) {
+        return None;
+    }
+    s.room = number;
+    Some(room)
+}
+
+/// N08: a source must lie in one of the room's subnets, where it has any of
+/// that family.
+#[inline(always)]
+fn belongs(room: &Room, key: &FlowKey, ipv6: bool) -> bool {
+    let c = &key.client;
+    if ipv6 {
+        let len = room.subnets6_len as usize;
+        let upper = u64::from_be_bytes([c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7]]);
+        let lower = u64::from_be_bytes([c[8], c[9], c[10], c[11], c[12], c[13], c[14], c[15]]);
+        // Link-local sources never get past the router.
+        if len == 0 || upper >> 54 == 0x3fa {
+            return true;
+        }
+        let mut i = 0;
+        while i < room.subnets6.len() {
+            let net = &room.subnets6[i];
+            if i < len && upper & net.upper_mask == net.upper && lower & net.lower_mask == net.lower
+            {
+                return true;
+            }
+            i += 1;
+        }
+        return false;
+    }
+    let len = room.subnets4_len as usize;
+    if len == 0 {
+        return true;
+    }
+    let address = u32::from_be_bytes([c[12], c[13], c[14], c[15]]);
+    let mut i = 0;
+    while i < room.subnets4.len() {
+        let net = &room.subnets4[i];
+        if i < len && address & net.mask == net.address {
+            return true;
+        }
+        i += 1;
+    }
+    false
+}
+
+/// Passes the room's door and works out the row of the matrix that holds now.
+#[inline(always)]
+fn enter(s: &mut Scratch, room: &Room, group: &Group) -> Option<Next> {
+    if !open(s, room, group) {
+        return Some(Next::Finish);
+    }
+    lookup::range_override(s);
+    if s.range_blocked != 0 {
+        let opinion = s.row.deny(Reason::Blocked, NO_CATEGORY);
+        s.set_opinion(opinion);
+        return Some(Next::Finish);
+    }
+    None
+}
+
+/// Reads the door into `s`; `false` where it is closed.
+#[inline(always)]
+pub(crate) fn open(s: &mut Scratch, room: &Room, group: &Group) -> bool {
+    let Some(access) = ACCESS.get(s.room) else {
+        s.set(Verdict::Drop, Reason::Internal);
+        return false;
+    };
+    let stale = Verdict::from_u8(config!(when_stale));
+    let door = door(access, room.flags, stale, s.now);
+    s.valid_until = door.until;
+    let mut granted = 0;
+    let mut i = 0;
+    while i < access.grant_mask.len() {
+        if s.now < access.grant_until[i] {
+            granted |= access.grant_mask[i];
+            if access.grant_until[i] < s.valid_until {
+                s.valid_until = access.grant_until[i];
+            }
+        }
+        i += 1;
+    }
+    s.row = Row::new(group, granted);
+    if door.verdict == Verdict::Pass {
+        return true;
+    }
+    let verdict = if door.verdict == Verdict::Reject { s.row.refuse } else { door.verdict };
+    s.set(verdict, door.reason);
+    false
+}
+
+#[inline(always)]
+fn tcp(s: &mut Scratch, group: &Group) -> Next {
+    if s.meta.flags & MetaFlags::FRAGMENT != 0 {
+        let opinion = s.row.unjudged(group.fragment, Reason::Fragment);
+        return by_range(s, opinion);
+    }
+    s.protocol = Protocol::Tcp as u8;
+    let range = by_address(s);
+    if let Some(opinion) = range
+        && opinion.verdict != Verdict::Pass
+    {
+        s.set_opinion(opinion);
+        return Next::Finish;
+    }
+    let syn = s.meta.tcp & tcp_flags::SYN != 0;
+    if s.meta.payload_len == 0 {
+        if syn && s.meta.tcp & tcp_flags::ACK == 0 {
+            stream::syn(&s.meta.key, s.meta.seq.wrapping_add(1));
+        }
+        s.set(Verdict::Pass, Reason::Handshake);
+        return Next::Finish;
+    }
+    if !s.row.by_name() {
+        let opinion = range.unwrap_or(s.row.default());
+        s.set_opinion(opinion);
+        remember(s, 0);
+        return Next::Finish;
+    }
+    // T08: no client sends these before its hello is through.
+    let bad = s.meta.flags & (MetaFlags::BAD_TCP | MetaFlags::URGENT) != 0;
+    let unacknowledged = !syn && s.meta.tcp & tcp_flags::ACK == 0;
+    if bad || unacknowledged {
+        s.set(Verdict::Drop, Reason::BadTcp);
+        return Next::Finish;
+    }
+    Next::Jump(Tail::Inspect)
+}
+
+#[inline(always)]
+fn udp(view: &View, s: &mut Scratch, group: &Group) -> Next {
+    if s.meta.flags & MetaFlags::FRAGMENT != 0 {
+        let opinion = s.row.unjudged(group.fragment, Reason::Fragment);
+        return by_range(s, opinion);
+    }
+    s.protocol = Protocol::Udp as u8;
+    let range = by_address(s);
+    if let Some(opinion) = range
+        && opinion.verdict != Verdict::Pass
+    {
+        s.set_opinion(opinion);
+        return Next::Finish;
+    }
+    let first = if s.meta.payload > MAX_HEADER_OFFSET {
+        0
+    } else {
+        match view.at::<4>(s.meta.payload) {
+            Some(first) => first.be32::<0>(),
+            None => 0,
+        }
+    };
+    if s.row.by_name() {
+        // Long header, fixed bit, a version (RFC 8999 §5.1): the first
+        // datagram of QUIC.
+        let quic = first >> 30 == 3 && s.meta.payload_len >= 21;
+        if quic {
+            s.protocol = Protocol::Quic as u8;
+            let opinion = s.row.unjudged(group.quic, Reason::QuicRefused);
+            s.set_opinion(opinion);
+            remember(s, 0);
+            return Next::Finish;
+        }
+    }
+    let opinion = match range {
+        Some(opinion) => opinion,
+        None if is_udp_tunnel(s.meta.key.server_port, first, s.meta.payload_len) => {
+            s.row.unjudged(group.tunnel, Reason::Tunnel)
+        }
+        None => s.row.default(),
+    };
+    s.set_opinion(opinion);
+    remember(s, FlowFlags::BY_RANGE);
+    Next::Finish
+}
+
+#[inline(always)]
+fn icmp(s: &mut Scratch) -> Next {
+    s.protocol = Protocol::Icmp as u8;
+    // Errors belong to flows that were judged: unreachable, too big, time
+    // exceeded, parameter problem (RFC 792, RFC 4443 §2.1).
+    let error = if s.meta.flags & MetaFlags::IPV6 != 0 {
+        s.meta.icmp_type < 128
+    } else {
+        matches!(s.meta.icmp_type, 3 | 11 | 12)
+    };
+    let opinion = if error {
+        Opinion { verdict: Verdict::Pass, reason: Reason::Handshake, category: NO_CATEGORY }
+    } else {
+        s.row.default()
+    };
+    by_range(s, opinion)
+}
+
+/// The verdict of the destination's range, else `otherwise`.
+#[inline(always)]
+fn by_range(s: &mut Scratch, otherwise: Opinion) -> Next {
+    let opinion = match by_address(s) {
+        Some(opinion) => opinion,
+        None => otherwise,
+    };
+    s.set_opinion(opinion);
+    Next::Finish
+}
+
+/// What the destination's address alone says: locked, granted, denied or
+/// allowed.
+#[inline(always)]
+pub(crate) fn by_address(s: &Scratch) -> Option<Opinion> {
+    if s.range_granted != 0 && !s.row.is_locked(s.range_mask) {
+        return Some(Opinion {
+            verdict: Verdict::Pass,
+            reason: Reason::Granted,
+            category: NO_CATEGORY,
+        });
+    }
+    s.row.range(s.range_mask)
+}
+
+/// Keeps the outcome for the packets to come.
+#[inline(always)]
+pub(crate) fn remember(s: &mut Scratch, flags: u8) {
+    s.flow = Flow {
+        generation: config!(generation),
+        epoch: s.epoch,
+        valid_until: s.valid_until,
+        verdict: s.verdict,
+        reason: s.reason,
+        category: s.category,
+        protocol: s.protocol,
+        flags,
+        base_seq: s.meta.seq,
+        room: s.room as u16,
+        group: s.group as u16,
+        ..Flow::EMPTY
+    };
+    let _ = FLOWS.insert(&s.meta.key, &s.flow, 0);
+}

@@ -1,0 +1,149 @@
+//! Look-ups in the image's tables and in the overrides.
+
+use aya_ebpf::btf_maps::Array;
+use filter_ebpf::{
+    abi::{Override, OverrideHeader, OverrideKey, Scope},
+    bpf::opaque,
+    frame::embedded_ipv4,
+    tables::{Line, Lines, names, ranges4, ranges6},
+};
+
+use super::{
+    maps::{
+        MMAPABLE, NAMES, OVERRIDE_HEADER, OVERRIDE_NAMES, OVERRIDE_RANGES, RANGES4_ROOT,
+        RangeTrieKey, SETS, config,
+    },
+    scratch::Scratch,
+};
+
+/// A table's map as lines.
+pub(crate) struct Table(pub(crate) &'static Array<Line, 1, MMAPABLE>);
+
+impl Lines for Table {
+    #[inline(always)]
+    fn line(&self, index: u32) -> Option<&Line> {
+        self.0.get(index)
+    }
+}
+
+/// The category mask of a set.
+#[inline(always)]
+pub(crate) fn set_mask(set: u16) -> u64 {
+    if set == 0 {
+        return 0;
+    }
+    match SETS.get(u32::from(set) / 8) {
+        Some(line) => line[(opaque(u64::from(set)) & 7) as usize],
+        None => 0,
+    }
+}
+
+/// Categories of an address, IPv4 as ::ffff:a.b.c.d; an IPv6 address that
+/// carries an IPv4 one has the categories of both.
+#[inline(always)]
+pub(crate) fn address(a: &[u8; 16], ipv6: bool) -> u64 {
+    if !ipv6 {
+        return ipv4(u32::from_be_bytes([a[12], a[13], a[14], a[15]]));
+    }
+    let upper = u64::from_be_bytes([a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7]]);
+    let lower = u64::from_be_bytes([a[8], a[9], a[10], a[11], a[12], a[13], a[14], a[15]]);
+    let mut mask = self::ipv6(upper, lower);
+    if let Some(embedded) = embedded_ipv4(upper, lower) {
+        mask |= ipv4(embedded);
+    }
+    mask
+}
+
+/// Categories of the address that a name spells.
+#[inline(always)]
+pub(crate) fn ipv4(address: u32) -> u64 {
+    0
+}
+
+#[inline(always)]
+pub(crate) fn ipv6(upper: u64, lower: u64) -> u64 {
+    0
+}
+
+/// Categories of a name's suffix, by its hash.
+#[inline(always)]
+pub(crate) fn name(hash: u64) -> u64 {
+    0
+}
+
+/// Overrides of the destination's address: notes them in `s`.
+#[inline(always)]
+pub(crate) fn range_override(s: &mut Scratch) {
+    s.range_blocked = 0;
+    s.range_granted = 0;
+    match OVERRIDE_HEADER.get(0) {
+        Some(OverrideHeader { ranges, .. }) if *ranges > 0 => {}
+        _ => return,
+    }
+    let scopes = scopes(s);
+    for scope in scopes {
+        let b = scope.to_be_bytes();
+        let a = &s.meta.key.server;
+        let key = RangeTrieKey::new(
+            160,
+            [
+                b[0], b[1], b[2], b[3], a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9],
+                a[10], a[11], a[12], a[13], a[14], a[15],
+            ],
+        );
+        if let Some(found) = OVERRIDE_RANGES.get(&key)
+            && s.now < found.until
+        {
+            note(s, found);
+            if found.block != 0 {
+                s.range_blocked = 1;
+            } else {
+                s.range_granted = 1;
+            }
+        }
+    }
+}
+
+/// What overrides say about a suffix: (blocked, granted).
+#[inline(always)]
+pub(crate) fn name_override(s: &mut Scratch, hash: u64) -> (bool, bool) {
+    let (mut blocked, mut granted) = (false, false);
+    for scope in scopes(s) {
+        let key = OverrideKey { hash, scope, reserved: 0 };
+        // SAFETY: the value is read at once.
+        if let Some(found) = unsafe { OVERRIDE_NAMES.get(&key) }
+            && s.now < found.until
+        {
+            note(s, found);
+            if found.block != 0 {
+                blocked = true;
+            } else {
+                granted = true;
+            }
+        }
+    }
+    (blocked, granted)
+}
+
+/// Whether any override speaks about names.
+#[inline(always)]
+pub(crate) fn has_name_overrides() -> bool {
+    matches!(OVERRIDE_HEADER.get(0), Some(header) if header.names > 0)
+}
+
+#[inline(always)]
+fn scopes(s: &Scratch) -> [u32; 3] {
+    [
+        Scope::Everyone.to_u32(),
+        Scope::Room(s.room as u16).to_u32(),
+        Scope::Group(s.group as u16).to_u32(),
+    ]
+}
+
+/// The verdict holds no longer than the override.
+#[inline(always)]
+fn note(s: &mut Scratch, found: &Override) {
+    if found.until < s.valid_until {
+        s.valid_until = found.until;
+    }
+}

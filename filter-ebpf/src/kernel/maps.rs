@@ -1,0 +1,99 @@
+//! Every map and constant of the programs. `docs/DESIGN.md` lists them.
+
+use aya_ebpf::{
+    bindings::BPF_F_MMAPABLE,
+    btf_maps::{
+        Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, ProgramArray, RingBuf, lpm_trie::Key,
+    },
+    macros::btf_map,
+};
+use filter_ebpf::{
+    abi::{
+        Access, CONTENT_SLOTS, Config, Content, Count, Event, Flow, FlowKey, Group, Hello,
+        MAX_CATEGORIES, MAX_GROUPS, MAX_LINKS, Override, OverrideHeader, OverrideKey, Room, Secret,
+        Tail, Trace,
+    },
+    tables::{Line, Lines},
+};
+
+use super::scratch::Scratch;
+
+const MMAPABLE: usize = BPF_F_MMAPABLE as usize;
+
+/// The image's constants. The loader writes them before the verifier reads
+/// them, so branches that a policy does not need vanish.
+#[unsafe(no_mangle)]
+pub(crate) static CONFIG: Config = Config::EMPTY;
+
+/// Reads one field of [`CONFIG`]: volatile, since LLVM knows only the zeros.
+macro_rules! config {
+    ($($field:tt)+) => {
+        // SAFETY: a field of a static that outlives the program.
+        unsafe { core::ptr::read_volatile(&raw const $crate::kernel::maps::CONFIG.$($field)+) }
+    };
+}
+pub(crate) use config;
+
+/// Arrays of the image. Entries beside 1 are set by the loader.
+#[btf_map]
+pub(crate) static GROUPS: Array<Group, MAX_GROUPS> = Array::new();
+#[btf_map]
+pub(crate) static ROOMS: Array<Room, 1> = Array::new();
+#[btf_map]
+pub(crate) static ROOM_OF: Array<u32, { MAX_LINKS * 4096 }, MMAPABLE> = Array::new();
+#[btf_map]
+pub(crate) static ROOM_OF_QINQ: HashMap<u32, u32, 1> = HashMap::new();
+#[btf_map]
+pub(crate) static ACCESS: Array<Access, 1> = Array::new();
+#[btf_map]
+pub(crate) static SETS: Array<Line, 1, MMAPABLE> = Array::new();
+#[btf_map]
+pub(crate) static COUNTERS: PerCpuArray<Count, 1> = PerCpuArray::new();
+#[btf_map]
+pub(crate) static CATEGORY_COUNTERS: PerCpuArray<Count, { MAX_CATEGORIES * 3 }> =
+    PerCpuArray::new();
+#[btf_map]
+pub(crate) static TAIL: ProgramArray<{ Tail::SLOTS }> = ProgramArray::new();
+#[btf_map]
+pub(crate) static SCRATCH: PerCpuArray<Scratch, 1> = PerCpuArray::new();
+/// The egress hook may run while an ingress program waits on the same core.
+#[btf_map]
+pub(crate) static EGRESS_SCRATCH: PerCpuArray<Scratch, 1> = PerCpuArray::new();
+#[btf_map]
+pub(crate) static TRACE: Array<Trace, 1> = Array::new();
+/// The 403 page: length in the first four bytes, then the whole response.
+#[btf_map]
+pub(crate) static PAGE: Array<[u8; 1028], 1> = Array::new();
+/// When this core may report again; see `report`.
+#[btf_map]
+pub(crate) static REPORT_BUDGET: PerCpuArray<[u64; 2], 1> = PerCpuArray::new();
+
+/// Shared by all images.
+#[btf_map]
+pub(crate) static FLOWS: LruHashMap<FlowKey, Flow, 131_072> = LruHashMap::new();
+#[btf_map]
+pub(crate) static HELLOS: LruHashMap<FlowKey, Hello, 16_384> = LruHashMap::new();
+#[btf_map]
+pub(crate) static CONTENTS: Array<Content, { CONTENT_SLOTS as usize }> = Array::new();
+/// Next ticket for [`CONTENTS`].
+#[btf_map]
+pub(crate) static TICKET: Array<u64, 1> = Array::new();
+/// Where streams start, by a hash of the flow: see `stream`.
+#[btf_map]
+pub(crate) static STARTS: Array<u64, { super::stream::SLOTS as usize }> = Array::new();
+/// Flows about which an event went out lately.
+#[btf_map]
+pub(crate) static REPORTED: LruHashMap<FlowKey, u64, 8_192> = LruHashMap::new();
+#[btf_map]
+pub(crate) static OVERRIDE_HEADER: Array<OverrideHeader, 1> = Array::new();
+#[btf_map]
+pub(crate) static OVERRIDE_NAMES: HashMap<OverrideKey, Override, 65_536> = HashMap::new();
+#[btf_map]
+pub(crate) static OVERRIDE_RANGES: LpmTrie<[u8; 20], Override, 16_384> = LpmTrie::new();
+#[btf_map]
+pub(crate) static SECRET: Array<Secret, 1> = Array::new();
+#[btf_map]
+pub(crate) static EVENTS: RingBuf<Event, { 1 << 20 }> = RingBuf::new();
+
+/// Key of [`OVERRIDE_RANGES`].
+pub(crate) type RangeTrieKey = Key<[u8; 20]>;

@@ -1,0 +1,16 @@
+//! Maps and entry points. The logic lies in the library; what is here moves
+//! packets and map values to it.
+
+mod conclude;
+mod egress;
+mod finish;
+mod ingress;
+mod inspect;
+mod judge;
+mod lookup;
+pub(crate) mod maps;
+mod reply;
+mod resend;
+mod scratch;
+mod stream;
+mod wan;

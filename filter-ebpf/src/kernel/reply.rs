@@ -1,0 +1,152 @@
+//! `reply`: tells the client at once that nothing will come, in the refused
+//! packet's own frame.
+
+use aya_ebpf::{
+    EbpfContext as _,
+    bindings::xdp_action,
+    helpers::generated::{
+        bpf_csum_diff, bpf_xdp_adjust_tail, bpf_xdp_get_buff_len, bpf_xdp_load_bytes,
+        bpf_xdp_store_bytes,
+    },
+    macros::xdp,
+    programs::XdpContext,
+};
+use filter_ebpf::{
+    abi::Protocol,
+    frame::{MetaFlags, tcp_flags},
+    reply::{self, PAGE_MAX},
+};
+
+use super::{
+    finish::scratch,
+    maps::PAGE,
+    scratch::{REPLY, Scratch},
+};
+
+#[xdp(frags)]
+pub fn reply(ctx: XdpContext) -> u32 {
+    let Some(s) = scratch() else {
+        return xdp_action::XDP_DROP;
+    };
+    match build(&ctx, s) {
+        Some(len) if send(&ctx, s, len).is_some() => xdp_action::XDP_TX,
+        _ => xdp_action::XDP_DROP,
+    }
+}
+
+/// Writes the reply from the IP header on into `s.reply`; its length.
+#[inline(always)]
+fn build(ctx: &XdpContext, s: &mut Scratch) -> Option<u32> {
+    if s.meta.flags & MetaFlags::FRAGMENT != 0 {
+        return None;
+    }
+    match s.meta.key.protocol {
+        6 => tcp(s),
+        1 | 58 if s.meta.flags & MetaFlags::IPV6 == 0 && s.meta.icmp_type != 8 => None,
+        1 | 58 if s.meta.flags & MetaFlags::IPV6 != 0 && s.meta.icmp_type < 128 => None,
+        _ => icmp(ctx, s),
+    }
+}
+
+#[inline(always)]
+fn tcp(s: &mut Scratch) -> Option<u32> {
+    let http = s.protocol == Protocol::Http as u8;
+    let ending = s.meta.tcp & (tcp_flags::SYN | tcp_flags::FIN) != 0;
+    if s.meta.tcp & tcp_flags::RST != 0 {
+        return None;
+    }
+    if http && s.meta.payload_len == 0 && !ending {
+        // The client acknowledges the page: a reset now could cost it.
+        return None;
+    }
+    if http && s.meta.payload_len > 0 {
+        let page = PAGE.get(0)?;
+        let len = u32::from_ne_bytes([page[0], page[1], page[2], page[3]]);
+        if len > 0 && len <= PAGE_MAX {
+            return reply::page(&s.meta, page, len, &mut s.reply, sum);
+        }
+    }
+    reply::reset(&s.meta, &mut s.reply, sum)
+}
+
+#[inline(always)]
+fn icmp(ctx: &XdpContext, s: &mut Scratch) -> Option<u32> {
+    // The offending packet's header and the first eight bytes of its payload
+    // (RFC 792); more is allowed and not needed.
+    let at = reply::quote_at(&s.meta);
+    let len = reply::quote_len(&s.meta);
+    // SAFETY: the quote lies inside `reply` by the bounds of the two
+    // functions above, as the verifier checks.
+    let loaded = unsafe {
+        bpf_xdp_load_bytes(
+            ctx.as_ptr().cast(),
+            s.meta.l3,
+            s.reply.as_mut_ptr().add(at as usize).cast(),
+            len,
+        )
+    };
+    if loaded != 0 {
+        return None;
+    }
+    reply::prohibited(&s.meta, &mut s.reply, sum)
+}
+
+/// One's complement sum of the first `len` bytes, a multiple of four.
+#[inline(always)]
+fn sum(bytes: &[u8], len: u32, seed: u32) -> u32 {
+    // SAFETY: callers pass slices of `reply` that hold `len` bytes.
+    unsafe {
+        bpf_csum_diff(
+            core::ptr::null_mut(),
+            0,
+            bytes.as_ptr().cast_mut().cast(),
+            len,
+            seed,
+        ) as u32
+    }
+}
+
+/// Puts `s.reply` behind the Ethernet header, turned round.
+#[inline(always)]
+fn send(ctx: &XdpContext, s: &mut Scratch, len: u32) -> Option<()> {
+    if len == 0 || len > REPLY as u32 {
+        return None;
+    }
+    let raw = ctx.as_ptr().cast();
+    let want = s.meta.l3.wrapping_add(len);
+    // SAFETY: the context is the program's own; no view of the packet is
+    // used past here.
+    unsafe {
+        let have = bpf_xdp_get_buff_len(raw) as u32;
+        if bpf_xdp_adjust_tail(raw, want.wrapping_sub(have) as i32) != 0 {
+            return None;
+        }
+        let mut macs = [0u8; 12];
+        if bpf_xdp_load_bytes(raw, 0, macs.as_mut_ptr().cast(), 12) != 0 {
+            return None;
+        }
+        let turned = [
+            macs[6], macs[7], macs[8], macs[9], macs[10], macs[11], macs[0], macs[1], macs[2],
+            macs[3], macs[4], macs[5],
+        ];
+        bpf_xdp_store_bytes(raw, 0, turned.as_ptr().cast_mut().cast(), 12);
+        if s.meta.flags & MetaFlags::PPPOE != 0 {
+            // RFC 2516 §4: the length counts the PPP protocol field.
+            let length = (len as u16).wrapping_add(2).to_be_bytes();
+            bpf_xdp_store_bytes(
+                raw,
+                s.meta.l3.wrapping_sub(4),
+                length.as_ptr().cast_mut().cast(),
+                2,
+            );
+        }
+        let len = filter_ebpf::bpf::opaque(u64::from(len)) as u32 & 0x7ff;
+        if len == 0 || len > REPLY as u32 {
+            return None;
+        }
+        if bpf_xdp_store_bytes(raw, s.meta.l3, s.reply.as_mut_ptr().cast(), len) != 0 {
+            return None;
+        }
+    }
+    Some(())
+}

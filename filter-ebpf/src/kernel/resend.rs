@@ -1,0 +1,134 @@
+//! `resend`: bytes of a hello that passed already come again. One sequence
+//! number, one content (T04, T05): another content kills the flow.
+
+use core::ops::ControlFlow;
+
+use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
+use filter_ebpf::{
+    abi::{CONTENT, CONTENT_STEP, Flow, FlowFlags, Reason, Tail, Verdict},
+    bpf::{Step, opaque, repeat},
+    frame::tcp_flags,
+    inspect::CHUNK,
+    judge::{NO_CATEGORY, Row},
+};
+
+use super::{
+    finish::{finish, jump, scratch},
+    inspect::{content, piece},
+    maps::{FLOWS, GROUPS, HELLOS, config},
+    scratch::Scratch,
+};
+
+#[xdp(frags)]
+pub fn resend(ctx: XdpContext) -> u32 {
+    let Some(s) = scratch() else {
+        return xdp_action::XDP_DROP;
+    };
+    // SAFETY: the values are read at once.
+    let hello = unsafe { HELLOS.get(&s.meta.key) };
+    // SAFETY: as above.
+    let flow = unsafe { FLOWS.get(&s.meta.key) };
+    let (base, known, ticket, in_hello) = match (hello, flow) {
+        (Some(hello), _) => (hello.base_seq, hello.consumed, hello.content, true),
+        (None, Some(flow)) => {
+            s.room = u32::from(flow.room);
+            s.group = u32::from(flow.group);
+            (flow.base_seq, flow.judged_len, flow.content, false)
+        }
+        (None, None) => {
+            s.set(Verdict::Drop, Reason::Midstream);
+            return finish(&ctx, s);
+        }
+    };
+    let syn = u32::from(s.meta.tcp & tcp_flags::SYN != 0);
+    let at = s.meta.seq.wrapping_add(syn).wrapping_add(s.skip).wrapping_sub(base);
+    let Some(len) = piece(&ctx, s) else {
+        s.set(Verdict::Drop, Reason::Truncated);
+        return finish(&ctx, s);
+    };
+    let overlap = known.wrapping_sub(at);
+    let overlap = if overlap < len { overlap } else { len };
+    let kept = at < CONTENT as u32 && at.wrapping_add(overlap) <= CONTENT as u32;
+    let Some(content) = content(ticket).filter(|_| kept && at < known) else {
+        // It cannot be compared, so it does not pass.
+        s.set(Verdict::Drop, Reason::OutOfOrder);
+        return finish(&ctx, s);
+    };
+    let mut compare = Compare {
+        new: &s.chunk,
+        old: &content.bytes,
+        at,
+        index: 0,
+        len: overlap,
+        differs: 0,
+    };
+    repeat(CONTENT_STEP as u32, &mut compare);
+    if compare.differs != 0 {
+        return kill(&ctx, s);
+    }
+    s.skip = s.skip.wrapping_add(overlap);
+    if at.wrapping_add(overlap) >= known {
+        if in_hello && s.skip < s.meta.payload_len {
+            return jump(&ctx, Tail::Inspect);
+        }
+    } else if s.skip < s.meta.payload_len {
+        return jump(&ctx, Tail::Resend);
+    }
+    s.set(Verdict::Pass, Reason::HelloPending);
+    finish(&ctx, s)
+}
+
+struct Compare<'a> {
+    new: &'a [u8; CHUNK],
+    old: &'a [u8; CONTENT + CONTENT_STEP],
+    at: u32,
+    index: u32,
+    len: u32,
+    differs: u32,
+}
+
+impl Step for Compare<'_> {
+    #[inline(always)]
+    fn step(&mut self) -> ControlFlow<()> {
+        if self.index >= self.len {
+            return ControlFlow::Break(());
+        }
+        let new = opaque(u64::from(self.index)) as usize & (CONTENT_STEP - 1);
+        let old = opaque(u64::from(self.at.wrapping_add(self.index))) as usize & (CONTENT - 1);
+        self.index = self.index.wrapping_add(1);
+        if self.new[new] != self.old[old] {
+            self.differs = 1;
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// The flow is dead: no later image opens it again.
+#[inline(always)]
+fn kill(ctx: &XdpContext, s: &mut Scratch) -> u32 {
+    let refuse = match GROUPS.get(s.group) {
+        Some(group) => Row::new(group, 0).refuse,
+        None => Verdict::Drop,
+    };
+    s.set(refuse, Reason::Conflict);
+    s.category = NO_CATEGORY;
+    // SAFETY: the value is copied at once.
+    s.flow = match unsafe { FLOWS.get(&s.meta.key) } {
+        Some(flow) => *flow,
+        None => Flow::EMPTY,
+    };
+    s.flow.generation = config!(generation);
+    s.flow.epoch = s.epoch;
+    s.flow.valid_until = u64::MAX;
+    s.flow.verdict = s.verdict;
+    s.flow.reason = s.reason;
+    s.flow.category = s.category;
+    s.flow.flags |= FlowFlags::DEAD;
+    s.flow.pending = 0;
+    s.flow.room = s.room as u16;
+    s.flow.group = s.group as u16;
+    let _ = FLOWS.insert(&s.meta.key, &s.flow, 0);
+    let _ = HELLOS.remove(&s.meta.key);
+    finish(ctx, s)
+}

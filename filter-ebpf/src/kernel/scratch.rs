@@ -1,0 +1,83 @@
+//! What one packet's programs hand on to each other.
+
+use filter_ebpf::{
+    abi::{Event, Flow, Hello, Reason, Verdict},
+    frame::Meta,
+    inspect::CHUNK,
+    judge::{Opinion, Row},
+    tables::hash::Suffixes,
+};
+
+/// Longest reply: headers and the 403 page.
+pub(crate) const REPLY: usize = 1536;
+
+/// The flow was judged under older rules: judge it again.
+pub(crate) const AGAIN_FLOW: u8 = 1;
+/// The flow passes, and another hello begins in it.
+pub(crate) const AGAIN_HELLO: u8 = 2;
+
+/// One per CPU. Packets of one core never interleave between tail calls:
+/// XDP runs in one NAPI poll, test runs with bottom halves off.
+#[repr(C)]
+pub(crate) struct Scratch {
+    pub(crate) meta: Meta,
+    pub(crate) now: u64,
+    /// Until when a verdict of this packet holds.
+    pub(crate) valid_until: u64,
+    /// Categories of the destination's address.
+    pub(crate) range_mask: u64,
+    pub(crate) row: Row,
+    pub(crate) epoch: u32,
+    pub(crate) room: u32,
+    pub(crate) group: u32,
+    /// Bytes of the payload that were consumed already.
+    pub(crate) skip: u32,
+    /// Outcome so far; see `opinion` and `set_opinion`.
+    pub(crate) verdict: u8,
+    pub(crate) reason: u8,
+    pub(crate) category: u8,
+    /// `abi::Protocol` of what was found.
+    pub(crate) protocol: u8,
+    /// What is known of the flow: 0 nothing, [`AGAIN_FLOW`] or
+    /// [`AGAIN_HELLO`].
+    pub(crate) again: u8,
+    /// Why an inspector failed, 0 where it did not.
+    pub(crate) failed: u8,
+    pub(crate) name_len: u8,
+    /// 1: the destination's address was blocked, or granted, just now.
+    pub(crate) range_blocked: u8,
+    pub(crate) range_granted: u8,
+    /// `FlowFlags` that the inspector found.
+    pub(crate) flow_flags: u8,
+    /// Bytes in the chunk.
+    pub(crate) piece: u32,
+    pub(crate) suffixes: Suffixes,
+    pub(crate) name: [u8; 256],
+    pub(crate) flow: Flow,
+    pub(crate) hello: Hello,
+    pub(crate) event: Event,
+    pub(crate) chunk: [u8; CHUNK],
+    pub(crate) reply: [u8; REPLY],
+}
+
+impl Scratch {
+    #[inline(always)]
+    pub(crate) fn set_opinion(&mut self, opinion: Opinion) {
+        self.verdict = opinion.verdict as u8;
+        self.reason = opinion.reason as u8;
+        self.category = opinion.category;
+    }
+
+    #[inline(always)]
+    pub(crate) fn verdict(&self) -> Verdict {
+        Verdict::from_u8(self.verdict)
+    }
+
+    /// An outcome without a category.
+    #[inline(always)]
+    pub(crate) fn set(&mut self, verdict: Verdict, reason: Reason) {
+        self.verdict = verdict as u8;
+        self.reason = reason as u8;
+        self.category = filter_ebpf::judge::NO_CATEGORY;
+    }
+}

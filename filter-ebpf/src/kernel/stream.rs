@@ -1,0 +1,67 @@
+//! Where a client's stream starts.
+//!
+//! The server's SYN-ACK says which byte it takes as the first one; only that
+//! is beyond a client's reach. A start is kept in a direct-mapped table: one
+//! store for a SYN-ACK, nothing to insert, so a flood of connections costs
+//! neither memory nor the hellos in progress.
+
+use filter_ebpf::abi::FlowKey;
+
+use super::maps::STARTS;
+
+/// Slots of `STARTS`: 2 MiB.
+pub(crate) const SLOTS: u32 = 1 << 18;
+
+/// Set in a slot that the server filled.
+const CONFIRMED: u64 = 1 << 32;
+const FINGERPRINT: u64 = !0 << 33;
+
+/// The sequence number of a stream's first byte, if it was seen and its note
+/// not overwritten.
+#[inline(always)]
+pub(crate) fn start(key: &FlowKey) -> Option<u32> {
+    let (index, fingerprint) = place(key);
+    let slot = *STARTS.get(index)?;
+    if slot & FINGERPRINT != fingerprint || slot == 0 {
+        return None;
+    }
+    Some(slot as u32)
+}
+
+/// Notes a client's SYN. What a server confirmed for the same flow stays.
+#[inline(always)]
+pub(crate) fn syn(key: &FlowKey, first: u32) {
+    let (index, fingerprint) = place(key);
+    let Some(slot) = STARTS.get_ptr_mut(index) else { return };
+    // SAFETY: the slot is an aligned u64 in a map; a race loses one note.
+    unsafe {
+        if *slot & (FINGERPRINT | CONFIRMED) != fingerprint | CONFIRMED {
+            *slot = fingerprint | u64::from(first);
+        }
+    }
+}
+
+/// Notes a server's SYN-ACK: `first` is its acknowledgement number.
+#[inline(always)]
+pub(crate) fn syn_ack(key: &FlowKey, first: u32) {
+    let (index, fingerprint) = place(key);
+    let Some(slot) = STARTS.get_ptr_mut(index) else { return };
+    // SAFETY: as above.
+    unsafe { *slot = fingerprint | CONFIRMED | u64::from(first) };
+}
+
+#[inline(always)]
+fn place(key: &FlowKey) -> (u32, u64) {
+    // Collisions only cost a note, so a fast mix without a key will do.
+    const K: u64 = 0x9e37_79b9_7f4a_7c15;
+    // SAFETY: a FlowKey is 44 bytes without padding, aligned to 4.
+    let words = unsafe { &*(&raw const *key).cast::<[u32; 11]>() };
+    let mut hash = 0u64;
+    let mut i = 0;
+    while i < 11 {
+        hash = (hash ^ u64::from(words[i])).wrapping_mul(K);
+        hash ^= hash >> 29;
+        i += 1;
+    }
+    ((hash >> 8) as u32 & (SLOTS - 1), (hash << 1) & FINGERPRINT | (1 << 33))
+}
