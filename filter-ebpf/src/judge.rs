@@ -53,7 +53,11 @@ impl Row {
     /// A denial.
     #[inline(always)]
     pub fn deny(&self, reason: Reason, category: u8) -> Opinion {
-        Opinion { verdict: self.refuse, reason, category }
+        Opinion {
+            verdict: self.refuse,
+            reason,
+            category,
+        }
     }
 
     /// Whether nothing can be passed before its name is known.
@@ -102,7 +106,11 @@ impl Row {
             } else {
                 (Reason::Granted, lowest(allow))
             };
-            return Some(Opinion { verdict: Verdict::Pass, reason, category });
+            return Some(Opinion {
+                verdict: Verdict::Pass,
+                reason,
+                category,
+            });
         }
         let deny = mask & self.deny;
         if deny != 0 {
@@ -115,7 +123,11 @@ impl Row {
     #[inline(always)]
     pub fn default(&self) -> Opinion {
         if self.default_open() {
-            Opinion { verdict: Verdict::Pass, reason: Reason::DefaultOpen, category: NO_CATEGORY }
+            Opinion {
+                verdict: Verdict::Pass,
+                reason: Reason::DefaultOpen,
+                category: NO_CATEGORY,
+            }
         } else {
             self.deny(Reason::NotListed, NO_CATEGORY)
         }
@@ -125,7 +137,11 @@ impl Row {
     #[inline(always)]
     pub fn unjudged(&self, verdict: u8, reason: Reason) -> Opinion {
         if verdict == Verdict::Pass as u8 {
-            Opinion { verdict: Verdict::Pass, reason, category: NO_CATEGORY }
+            Opinion {
+                verdict: Verdict::Pass,
+                reason,
+                category: NO_CATEGORY,
+            }
         } else {
             self.deny(reason, NO_CATEGORY)
         }
@@ -198,24 +214,49 @@ mod tests {
         let row = row(0b0011, 0b0110, 0b1000, 0);
         assert_eq!(verdict(row.name(0)), None);
         assert_eq!(verdict(row.name(0b10000)), None);
-        assert_eq!(verdict(row.name(0b0100)), Some((Verdict::Reject, Reason::NameDenied, 2)));
-        assert_eq!(verdict(row.name(0b0110)), Some((Verdict::Pass, Reason::NameAllowed, 1)));
-        assert_eq!(verdict(row.name(0b1001)), Some((Verdict::Reject, Reason::Locked, 3)));
-        assert_eq!(verdict(row.range(0b0100)), Some((Verdict::Reject, Reason::RangeDenied, 2)));
+        assert_eq!(
+            verdict(row.name(0b0100)),
+            Some((Verdict::Reject, Reason::NameDenied, 2))
+        );
+        assert_eq!(
+            verdict(row.name(0b0110)),
+            Some((Verdict::Pass, Reason::NameAllowed, 1))
+        );
+        assert_eq!(
+            verdict(row.name(0b1001)),
+            Some((Verdict::Reject, Reason::Locked, 3))
+        );
+        assert_eq!(
+            verdict(row.range(0b0100)),
+            Some((Verdict::Reject, Reason::RangeDenied, 2))
+        );
     }
 
     #[test]
     fn a_grant_opens_what_is_denied_but_never_what_is_locked() {
         let row = row(0, 0b0110, 0b1000, 0b1010);
-        assert_eq!(verdict(row.name(0b0010)), Some((Verdict::Pass, Reason::Granted, 1)));
-        assert_eq!(verdict(row.name(0b0100)), Some((Verdict::Reject, Reason::NameDenied, 2)));
-        assert_eq!(verdict(row.name(0b1000)), Some((Verdict::Reject, Reason::Locked, 3)));
+        assert_eq!(
+            verdict(row.name(0b0010)),
+            Some((Verdict::Pass, Reason::Granted, 1))
+        );
+        assert_eq!(
+            verdict(row.name(0b0100)),
+            Some((Verdict::Reject, Reason::NameDenied, 2))
+        );
+        assert_eq!(
+            verdict(row.name(0b1000)),
+            Some((Verdict::Reject, Reason::Locked, 3))
+        );
     }
 
     #[test]
     fn a_denial_never_passes_whatever_the_policy_wrote() {
         for raw in 0..=255 {
-            let group = Group { deny: 1, refuse: raw, ..Group::default() };
+            let group = Group {
+                deny: 1,
+                refuse: raw,
+                ..Group::default()
+            };
             let opinion = Row::new(&group, 0).name(1);
             assert!(opinion.is_some_and(|o| o.verdict != Verdict::Pass), "{raw}");
         }

@@ -1,6 +1,7 @@
 //! The BPF object: maps and entry points only.
 #![no_std]
 #![no_main]
+#![feature(asm_experimental_arch)]
 
 mod kernel;
 

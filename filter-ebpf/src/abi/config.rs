@@ -41,6 +41,7 @@ pub struct Config {
     pub sets: u32,
     /// Rooms in use.
     pub rooms: u32,
+    pub reserved: u32,
     /// Locked categories of every group: dropped on the WAN side too.
     pub denied_by_all: u64,
 }
@@ -56,11 +57,11 @@ impl Config {
         trace: 0,
         qinq: 0,
         lines: [0; 8],
-        ranges6: [0; 4],
         hello_cap: 0,
         quic_budget: 0,
         sets: 0,
         rooms: 0,
+        reserved: 0,
         denied_by_all: 0,
     };
 }

@@ -94,7 +94,7 @@ mod tests {
         ];
         let want = [
             ("Access", 3144),
-            ("Config", 100),
+            ("Config", 104),
             ("Group", 48),
             ("Room", 192),
             ("Count", 16),
@@ -105,7 +105,7 @@ mod tests {
             ("Hello", 448),
             ("Override", 24),
             ("OverrideKey", 16),
-            ("RangeKey", 24),
+            ("RangeKey", 28),
             ("Secret", 64),
         ];
         assert_eq!(sizes, want);

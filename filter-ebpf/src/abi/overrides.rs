@@ -46,14 +46,14 @@ pub struct OverrideKey {
     pub reserved: u32,
 }
 
-/// Key of the LPM trie of ranges: 32 bits of scope, then the address
+/// Key of the LPM trie of ranges: 64 bits of scope, then the address
 /// (IPv4-mapped for IPv4), network byte order; `prefix_len` counts both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct RangeKey {
     pub prefix_len: u32,
-    /// [`Scope::to_u32`] in network byte order.
-    pub scope: [u8; 4],
+    /// [`Scope::to_u32`] as 64 bits in network byte order.
+    pub scope: [u8; 8],
     pub address: [u8; 16],
 }
 

@@ -1,9 +1,12 @@
 //! `conclude`: from what an inspector found to a verdict that stays with the
 //! flow.
 
+use core::ops::ControlFlow;
+
 use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
 use filter_ebpf::{
-    abi::{Flow, FlowFlags, GroupFlags, Hello, Protocol, Reason, SUFFIXES, Tail, Verdict},
+    abi::{Flow, FlowFlags, Hello, Protocol, Reason, SUFFIXES, Tail, Verdict},
+    bpf::{Step, opaque, repeat},
     inspect::name::{Literal, literal},
     judge::{NO_CATEGORY, Opinion},
     tables::hash,
@@ -18,7 +21,7 @@ use super::{
 };
 
 #[xdp(frags)]
-pub fn conclude(ctx: XdpContext) -> u32 {
+pub(crate) fn conclude(ctx: XdpContext) -> u32 {
     let Some(s) = scratch() else {
         return xdp_action::XDP_DROP;
     };
@@ -116,11 +119,11 @@ pub(crate) fn decide(s: &mut Scratch) -> Opinion {
         Reason::Unknown | Reason::UnknownProtocol | Reason::Proxy => {}
         _ => return s.row.deny(failed, NO_CATEGORY),
     }
-    let names = if flags & FlowFlags::NAMED != 0 { names(s) } else { Names::NONE };
-    if names.blocked != 0 {
+    names(s);
+    if s.names.blocked != 0 {
         return s.row.deny(Reason::Blocked, NO_CATEGORY);
     }
-    if let Some(locked) = s.row.name(names.seen & s.row.locked) {
+    if let Some(locked) = s.row.name(s.names.seen & s.row.locked) {
         return locked;
     }
     let range = by_address(s);
@@ -129,15 +132,15 @@ pub(crate) fn decide(s: &mut Scratch) -> Opinion {
     {
         return opinion;
     }
-    if names.granted != 0 || s.range_granted != 0 {
+    if s.names.granted != 0 || s.range_granted != 0 {
         return Opinion {
             verdict: Verdict::Pass,
             reason: Reason::Granted,
             category: NO_CATEGORY,
         };
     }
-    let named = s.row.name(names.mask);
-    if flags & FlowFlags::ECH != 0 && names.seen & group.ech_providers != 0 {
+    let named = s.row.name(s.names.mask);
+    if flags & FlowFlags::ECH != 0 && s.names.seen & group.ech_providers != 0 {
         return s.row.unjudged(group.encrypted_name, Reason::EncryptedName);
     }
     if let Some(opinion) = named.or(range) {
@@ -155,58 +158,87 @@ pub(crate) fn decide(s: &mut Scratch) -> Opinion {
     s.row.default()
 }
 
+/// Asks the tables and overrides about a name and its suffixes, the most
+/// specific first; the answer is in `s.names`.
+#[inline(always)]
+fn names(s: &mut Scratch) {
+    s.names = Names::NONE;
+    if s.flow.flags & FlowFlags::NAMED == 0 {
+        return;
+    }
+    s.names.left = u32::from(s.flow.suffixes_len) + 1;
+    let mut walk = Walk {
+        s,
+        overridden: u32::from(lookup::has_name_overrides()),
+    };
+    repeat(SUFFIXES as u32 + 1, &mut walk);
+}
+
 /// What the tables say about a name and its suffixes.
-struct Names {
+#[repr(C)]
+pub(crate) struct Names {
     /// Mask of the most specific name that speaks to the group.
     mask: u64,
     /// All masks together.
     seen: u64,
+    /// Hashes still to be asked; the first one is the exact name's.
+    left: u32,
     blocked: u8,
     granted: u8,
+    reserved: [u8; 2],
 }
 
 impl Names {
-    const NONE: Self = Self { mask: 0, seen: 0, blocked: 0, granted: 0 };
+    const NONE: Self = Self {
+        mask: 0,
+        seen: 0,
+        left: 0,
+        blocked: 0,
+        granted: 0,
+        reserved: [0; 2],
+    };
 }
 
-#[inline(always)]
-fn names(s: &mut Scratch) -> Names {
-    let mut names = Names::NONE;
-    let overridden = lookup::has_name_overrides();
-    let relevant = s.row.allow | s.row.deny | s.row.locked;
-    let exact = s.flow.exact;
-    add(s, &mut names, exact, 0, overridden);
-    let len = u32::from(s.flow.suffixes_len);
-    let mut left = SUFFIXES as u32;
-    // The longest suffix first.
-    while left > 0 {
-        left -= 1;
-        if left < len {
-            let hash = s.flow.suffixes[left as usize];
-            // The whole name as a subtree is as specific as the exact host:
-            // their masks count together.
-            let relevant = if left + 1 == len { 0 } else { relevant };
-            add(s, &mut names, hash, relevant, overridden);
+struct Walk<'a> {
+    s: &'a mut Scratch,
+    overridden: u32,
+}
+
+impl Step for Walk<'_> {
+    #[inline(always)]
+    fn step(&mut self) -> ControlFlow<()> {
+        let s = &mut *self.s;
+        let len = u32::from(s.flow.suffixes_len);
+        let left = s.names.left;
+        if left == 0 {
+            return ControlFlow::Break(());
         }
-    }
-    names
-}
-
-/// Adds one name's categories; they replace those of a more specific name
-/// that does not speak to the group. `relevant` 0: the most specific one.
-#[inline(always)]
-fn add(s: &mut Scratch, names: &mut Names, hash: u64, relevant: u64, overridden: bool) {
-    let mask = lookup::name(hash);
-    names.seen |= mask;
-    if relevant == 0 {
-        names.mask |= mask;
-    } else if names.mask & relevant == 0 {
-        names.mask = mask;
-    }
-    if overridden {
-        let (blocked, granted) = lookup::name_override(s, hash);
-        names.blocked |= u8::from(blocked);
-        names.granted |= u8::from(granted);
+        s.names.left = left - 1;
+        let hash = if left > len {
+            s.flow.exact
+        } else {
+            let at = opaque(u64::from(left - 1)) as usize;
+            if at >= SUFFIXES {
+                return ControlFlow::Break(());
+            }
+            s.flow.suffixes[at]
+        };
+        let mask = lookup::name(hash);
+        s.names.seen |= mask;
+        let relevant = s.row.allow | s.row.deny | s.row.locked;
+        // The whole name as a subtree is as specific as the exact host:
+        // their masks count together.
+        if left >= len {
+            s.names.mask |= mask;
+        } else if s.names.mask & relevant == 0 {
+            s.names.mask = mask;
+        }
+        if self.overridden != 0 {
+            let (blocked, granted) = lookup::name_override(s, hash);
+            s.names.blocked |= u8::from(blocked);
+            s.names.granted |= u8::from(granted);
+        }
+        ControlFlow::Continue(())
     }
 }
 

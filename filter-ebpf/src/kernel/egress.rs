@@ -3,7 +3,7 @@
 
 use aya_ebpf::{
     EbpfContext as _,
-    bindings::{TC_ACT_OK, TC_ACT_SHOT, __sk_buff},
+    bindings::{__sk_buff, TC_ACT_OK, TC_ACT_SHOT},
     helpers::generated::bpf_skb_pull_data,
     macros::classifier,
     programs::TcContext,
@@ -16,7 +16,7 @@ use filter_ebpf::{
 
 use super::{
     conclude::decide,
-    finish::{count, settle},
+    finish::settle,
     ingress::{begin, is_current, slot},
     judge::{open, room},
     lookup,
@@ -30,7 +30,7 @@ const HEADERS: u32 = 128;
 
 /// Frames towards the LAN trunk.
 #[classifier]
-pub fn lan_egress(ctx: TcContext) -> i32 {
+pub(crate) fn lan_egress(ctx: TcContext) -> i32 {
     // SAFETY: one per CPU; the hook does not interleave with itself.
     let Some(s) = EGRESS_SCRATCH.get_ptr_mut(0).map(|s| unsafe { &mut *s }) else {
         return TC_ACT_SHOT;
@@ -38,8 +38,14 @@ pub fn lan_egress(ctx: TcContext) -> i32 {
     begin(s);
     let skb: *mut __sk_buff = ctx.as_ptr().cast();
     // SAFETY: the context is the program's own.
-    let (len, vlan_present, vlan_tci, ifindex) =
-        unsafe { ((*skb).len, (*skb).vlan_present, (*skb).vlan_tci, (*skb).ifindex) };
+    let (len, vlan_present, vlan_tci, ifindex) = unsafe {
+        (
+            (*skb).len,
+            (*skb).vlan_present,
+            (*skb).vlan_tci,
+            (*skb).ifindex,
+        )
+    };
     // Headers may lie outside the linear part, in front of a page of data.
     if ctx.data_end() - ctx.data() < HEADERS as usize {
         let want = if len < HEADERS { len } else { HEADERS };
@@ -94,8 +100,8 @@ fn turn(s: &mut Scratch) {
 #[inline(always)]
 fn look(s: &mut Scratch) -> bool {
     let tcp = s.meta.key.protocol == 6 && s.meta.flags & MetaFlags::FRAGMENT == 0;
-    let syn_ack = tcp
-        && s.meta.tcp & (tcp_flags::SYN | tcp_flags::ACK) == tcp_flags::SYN | tcp_flags::ACK;
+    let syn_ack =
+        tcp && s.meta.tcp & (tcp_flags::SYN | tcp_flags::ACK) == tcp_flags::SYN | tcp_flags::ACK;
     if syn_ack {
         begin_stream(s);
     }

@@ -1,10 +1,7 @@
 //! The last step of every path: count, report, act.
 
 use aya_ebpf::{
-    bindings::xdp_action,
-    helpers::generated::{bpf_ktime_get_coarse_ns, bpf_tail_call},
-    programs::XdpContext,
-    EbpfContext as _,
+    bindings::xdp_action, helpers::generated::bpf_ktime_get_coarse_ns, programs::XdpContext,
 };
 use filter_ebpf::{
     abi::{Reason, Tail, Verdict, counter_index},
@@ -13,7 +10,7 @@ use filter_ebpf::{
 
 use super::{
     maps::{
-        CATEGORY_COUNTERS, COUNTERS, EVENTS, REPORTED, REPORT_BUDGET, SCRATCH, TAIL, TRACE, config,
+        CATEGORY_COUNTERS, COUNTERS, EVENTS, REPORT_BUDGET, REPORTED, SCRATCH, TAIL, TRACE, config,
     },
     scratch::Scratch,
 };
@@ -34,7 +31,7 @@ pub(crate) fn scratch() -> Option<&'static mut Scratch> {
 #[inline(always)]
 pub(crate) fn jump(ctx: &XdpContext, tail: Tail) -> u32 {
     // SAFETY: the context is the program's own, TAIL a program array.
-    unsafe { bpf_tail_call(ctx.as_ptr(), TAIL.as_ptr_for_tail(), tail as u32) };
+    unsafe { TAIL.tail_call(ctx, tail as u32) };
     if let Some(s) = scratch() {
         count(s.room, Verdict::Drop, Reason::Internal, s.meta.frame_len);
     }
@@ -119,7 +116,9 @@ fn trace(s: &mut Scratch) {
 /// and its reader can bear.
 #[inline(always)]
 fn report(s: &mut Scratch) {
-    let Some(budget) = REPORT_BUDGET.get_ptr_mut(0) else { return };
+    let Some(budget) = REPORT_BUDGET.get_ptr_mut(0) else {
+        return;
+    };
     // SAFETY: a per-CPU value.
     let budget = unsafe { &mut *budget };
     if s.now.wrapping_sub(budget[0]) >= SECOND {

@@ -2,10 +2,7 @@
 //! established connection needs.
 
 use aya_ebpf::{
-    EbpfContext as _,
-    bindings::xdp_action,
-    helpers::generated::bpf_xdp_get_buff_len,
-    macros::xdp,
+    EbpfContext as _, bindings::xdp_action, helpers::generated::bpf_xdp_get_buff_len, macros::xdp,
     programs::XdpContext,
 };
 use filter_ebpf::{
@@ -21,7 +18,7 @@ use super::{
 
 /// Frames from the LAN trunk.
 #[xdp(frags)]
-pub fn lan_ingress(ctx: XdpContext) -> u32 {
+pub(crate) fn lan_ingress(ctx: XdpContext) -> u32 {
     let Some(s) = scratch() else {
         return xdp_action::XDP_DROP;
     };

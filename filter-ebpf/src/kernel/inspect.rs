@@ -11,7 +11,7 @@ use filter_ebpf::{
     },
     bpf::opaque,
     frame::tcp_flags,
-    inspect::{CHUNK, Chunk, Progress, http, sniff, tls},
+    inspect::{CHUNK, Chunk, Progress, sniff, tls},
 };
 
 use super::{
@@ -22,7 +22,7 @@ use super::{
 };
 
 #[xdp(frags)]
-pub fn inspect(ctx: XdpContext) -> u32 {
+pub(crate) fn inspect(ctx: XdpContext) -> u32 {
     let Some(s) = scratch() else {
         return xdp_action::XDP_DROP;
     };
@@ -44,7 +44,7 @@ pub fn inspect(ctx: XdpContext) -> u32 {
 }
 
 #[xdp(frags)]
-pub fn inspect_http(ctx: XdpContext) -> u32 {
+pub(crate) fn inspect_http(ctx: XdpContext) -> u32 {
     let Some(s) = scratch() else {
         return xdp_action::XDP_DROP;
     };
@@ -53,7 +53,7 @@ pub fn inspect_http(ctx: XdpContext) -> u32 {
         s.set(Verdict::Drop, Reason::Internal);
         return finish(&ctx, s);
     };
-    let progress = feed(s, hello, http::feed);
+    let progress = feed(s, hello, tls::feed);
     after(&ctx, s, hello, progress, Tail::Inspect)
 }
 
@@ -133,11 +133,20 @@ fn hello(s: &mut Scratch) -> Option<&'static mut Hello> {
 /// A new ticket, and its slot emptied.
 #[inline(always)]
 fn ticket() -> u64 {
-    let Some(next) = TICKET.get_ptr_mut(0) else { return 0 };
-    // SAFETY: the map's one u64, added to atomically.
-    let ticket = unsafe { core::sync::atomic::AtomicU64::from_ptr(next) }
-        .fetch_add(1, core::sync::atomic::Ordering::Relaxed)
-        + 1;
+    let Some(next) = TICKET.get_ptr_mut(0) else {
+        return 0;
+    };
+    let mut ticket = 1u64;
+    // SAFETY: the map's one u64, aligned. Rust offers no atomics for BPF
+    // targets; this is BPF_ATOMIC | BPF_FETCH | BPF_ADD (kernel 5.12).
+    unsafe {
+        core::arch::asm!(
+            "{0} = atomic_fetch_add((u64 *)({1} + 0), {0})",
+            inout(reg) ticket,
+            in(reg) next,
+        );
+    }
+    ticket += 1;
     if let Some(slot) = CONTENTS.get_ptr_mut(ticket as u32 % CONTENT_SLOTS) {
         // SAFETY: the slot is ours from now on.
         unsafe { (*slot).ticket = ticket };
@@ -158,14 +167,16 @@ pub(crate) fn content(ticket: u64) -> Option<&'static mut Content> {
 /// kept, into the content. `false`: the frame does not hold it.
 #[inline(always)]
 fn load(ctx: &XdpContext, s: &mut Scratch, hello: &Hello) -> bool {
-    let Some(len) = piece(ctx, s) else { return false };
+    let Some(len) = piece(ctx, s) else {
+        return false;
+    };
     let at = hello.consumed;
     if at < CONTENT as u32
         && let Some(content) = content(hello.content)
     {
         let at = opaque(u64::from(at)) as usize & (CONTENT - 1);
         let len = opaque(u64::from(len)) as u32 & (CONTENT_STEP as u32 * 2 - 1);
-        if len <= CONTENT_STEP as u32 {
+        if len > 0 && len <= CONTENT_STEP as u32 {
             // SAFETY: `at` lies below CONTENT and `len` is at most
             // CONTENT_STEP, which the buffer holds past CONTENT.
             unsafe {
@@ -186,7 +197,11 @@ fn load(ctx: &XdpContext, s: &mut Scratch, hello: &Hello) -> bool {
 #[inline(always)]
 pub(crate) fn piece(ctx: &XdpContext, s: &mut Scratch) -> Option<u32> {
     let left = s.meta.payload_len.wrapping_sub(s.skip);
-    let len = if left > CONTENT_STEP as u32 { CONTENT_STEP as u32 } else { left };
+    let len = if left > CONTENT_STEP as u32 {
+        CONTENT_STEP as u32
+    } else {
+        left
+    };
     let len = opaque(u64::from(len)) as u32 & (CHUNK as u32 - 1);
     if len == 0 {
         return None;

@@ -10,15 +10,15 @@ use filter_ebpf::{
 
 use super::{
     finish::{finish, jump, scratch},
+    ingress::is_current,
     lookup,
     maps::{ACCESS, FLOWS, GROUPS, ROOM_OF, ROOM_OF_QINQ, ROOMS, config},
-    ingress::is_current,
     scratch::{AGAIN_FLOW, AGAIN_HELLO, Scratch},
     stream,
 };
 
 #[xdp(frags)]
-pub fn judge(ctx: XdpContext) -> u32 {
+pub(crate) fn judge(ctx: XdpContext) -> u32 {
     let Some(s) = scratch() else {
         return xdp_action::XDP_DROP;
     };
@@ -195,7 +195,11 @@ pub(crate) fn open(s: &mut Scratch, room: &Room, group: &Group) -> bool {
     if door.verdict == Verdict::Pass {
         return true;
     }
-    let verdict = if door.verdict == Verdict::Reject { s.row.refuse } else { door.verdict };
+    let verdict = if door.verdict == Verdict::Reject {
+        s.row.refuse
+    } else {
+        door.verdict
+    };
     s.set(verdict, door.reason);
     false
 }
@@ -295,7 +299,11 @@ fn icmp(s: &mut Scratch) -> Next {
         matches!(s.meta.icmp_type, 3 | 11 | 12)
     };
     let opinion = if error {
-        Opinion { verdict: Verdict::Pass, reason: Reason::Handshake, category: NO_CATEGORY }
+        Opinion {
+            verdict: Verdict::Pass,
+            reason: Reason::Handshake,
+            category: NO_CATEGORY,
+        }
     } else {
         s.row.default()
     };

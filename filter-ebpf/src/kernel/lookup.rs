@@ -3,38 +3,25 @@
 use aya_ebpf::btf_maps::Array;
 use filter_ebpf::{
     abi::{Override, OverrideHeader, OverrideKey, Scope},
-    bpf::opaque,
     frame::embedded_ipv4,
-    tables::{Line, Lines, names, ranges4, ranges6},
+    tables::{Line, Lines, Table, names, ranges4, ranges6, sets},
 };
 
 use super::{
     maps::{
-        MMAPABLE, NAMES, OVERRIDE_HEADER, OVERRIDE_NAMES, OVERRIDE_RANGES, RANGES4_ROOT,
-        RangeTrieKey, SETS, config,
+        MMAPABLE, NAMES, OVERRIDE_HEADER, OVERRIDE_NAMES, OVERRIDE_RANGES, RANGES4, RANGES4_ROOT,
+        RANGES6_LOWER, RANGES6_TREE, RANGES6_VALUES, RangeTrieKey, SETS, config,
     },
     scratch::Scratch,
 };
 
 /// A table's map as lines.
-pub(crate) struct Table(pub(crate) &'static Array<Line, 1, MMAPABLE>);
+struct Map(&'static Array<Line, 1, MMAPABLE>);
 
-impl Lines for Table {
+impl Lines for Map {
     #[inline(always)]
     fn line(&self, index: u32) -> Option<&Line> {
         self.0.get(index)
-    }
-}
-
-/// The category mask of a set.
-#[inline(always)]
-pub(crate) fn set_mask(set: u16) -> u64 {
-    if set == 0 {
-        return 0;
-    }
-    match SETS.get(u32::from(set) / 8) {
-        Some(line) => line[(opaque(u64::from(set)) & 7) as usize],
-        None => 0,
     }
 }
 
@@ -54,21 +41,34 @@ pub(crate) fn address(a: &[u8; 16], ipv6: bool) -> u64 {
     mask
 }
 
-/// Categories of the address that a name spells.
+/// Categories of an IPv4 address.
 #[inline(always)]
 pub(crate) fn ipv4(address: u32) -> u64 {
-    0
+    mask(ranges4::lookup(&Map(&RANGES4_ROOT), &Map(&RANGES4), address))
 }
 
+/// Categories of an IPv6 address.
 #[inline(always)]
 pub(crate) fn ipv6(upper: u64, lower: u64) -> u64 {
-    0
+    mask(ranges6::lookup(
+        &Map(&RANGES6_TREE),
+        &Map(&RANGES6_VALUES),
+        &Map(&RANGES6_LOWER),
+        upper,
+        lower,
+    ))
 }
 
 /// Categories of a name's suffix, by its hash.
 #[inline(always)]
 pub(crate) fn name(hash: u64) -> u64 {
-    0
+    let lines = config!(lines[Table::Names as usize]);
+    mask(names::lookup(&Map(&NAMES), lines, hash))
+}
+
+#[inline(always)]
+fn mask(set: u16) -> u64 {
+    if set == 0 { 0 } else { sets::mask(&Map(&SETS), set) }
 }
 
 /// Overrides of the destination's address: notes them in `s`.
@@ -85,10 +85,10 @@ pub(crate) fn range_override(s: &mut Scratch) {
         let b = scope.to_be_bytes();
         let a = &s.meta.key.server;
         let key = RangeTrieKey::new(
-            160,
+            192,
             [
-                b[0], b[1], b[2], b[3], a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9],
-                a[10], a[11], a[12], a[13], a[14], a[15],
+                0, 0, 0, 0, b[0], b[1], b[2], b[3], a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7],
+                a[8], a[9], a[10], a[11], a[12], a[13], a[14], a[15],
             ],
         );
         if let Some(found) = OVERRIDE_RANGES.get(&key)
@@ -109,7 +109,11 @@ pub(crate) fn range_override(s: &mut Scratch) {
 pub(crate) fn name_override(s: &mut Scratch, hash: u64) -> (bool, bool) {
     let (mut blocked, mut granted) = (false, false);
     for scope in scopes(s) {
-        let key = OverrideKey { hash, scope, reserved: 0 };
+        let key = OverrideKey {
+            hash,
+            scope,
+            reserved: 0,
+        };
         // SAFETY: the value is read at once.
         if let Some(found) = unsafe { OVERRIDE_NAMES.get(&key) }
             && s.now < found.until

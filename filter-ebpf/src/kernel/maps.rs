@@ -13,12 +13,12 @@ use filter_ebpf::{
         MAX_CATEGORIES, MAX_GROUPS, MAX_LINKS, Override, OverrideHeader, OverrideKey, Room, Secret,
         Tail, Trace,
     },
-    tables::{Line, Lines},
+    tables::Line,
 };
 
 use super::scratch::Scratch;
 
-const MMAPABLE: usize = BPF_F_MMAPABLE as usize;
+pub(crate) const MMAPABLE: usize = BPF_F_MMAPABLE as usize;
 
 /// The image's constants. The loader writes them before the verifier reads
 /// them, so branches that a policy does not need vanish.
@@ -45,8 +45,21 @@ pub(crate) static ROOM_OF: Array<u32, { MAX_LINKS * 4096 }, MMAPABLE> = Array::n
 pub(crate) static ROOM_OF_QINQ: HashMap<u32, u32, 1> = HashMap::new();
 #[btf_map]
 pub(crate) static ACCESS: Array<Access, 1> = Array::new();
+/// The compiled tables, `tables::Table` by name.
 #[btf_map]
 pub(crate) static SETS: Array<Line, 1, MMAPABLE> = Array::new();
+#[btf_map]
+pub(crate) static NAMES: Array<Line, 1, MMAPABLE> = Array::new();
+#[btf_map]
+pub(crate) static RANGES4_ROOT: Array<Line, 1, MMAPABLE> = Array::new();
+#[btf_map]
+pub(crate) static RANGES4: Array<Line, 1, MMAPABLE> = Array::new();
+#[btf_map]
+pub(crate) static RANGES6_TREE: Array<Line, 1, MMAPABLE> = Array::new();
+#[btf_map]
+pub(crate) static RANGES6_VALUES: Array<Line, 1, MMAPABLE> = Array::new();
+#[btf_map]
+pub(crate) static RANGES6_LOWER: Array<Line, 1, MMAPABLE> = Array::new();
 #[btf_map]
 pub(crate) static COUNTERS: PerCpuArray<Count, 1> = PerCpuArray::new();
 #[btf_map]
@@ -89,11 +102,11 @@ pub(crate) static OVERRIDE_HEADER: Array<OverrideHeader, 1> = Array::new();
 #[btf_map]
 pub(crate) static OVERRIDE_NAMES: HashMap<OverrideKey, Override, 65_536> = HashMap::new();
 #[btf_map]
-pub(crate) static OVERRIDE_RANGES: LpmTrie<[u8; 20], Override, 16_384> = LpmTrie::new();
+pub(crate) static OVERRIDE_RANGES: LpmTrie<[u8; 24], Override, 16_384> = LpmTrie::new();
 #[btf_map]
 pub(crate) static SECRET: Array<Secret, 1> = Array::new();
 #[btf_map]
 pub(crate) static EVENTS: RingBuf<Event, { 1 << 20 }> = RingBuf::new();
 
 /// Key of [`OVERRIDE_RANGES`].
-pub(crate) type RangeTrieKey = Key<[u8; 20]>;
+pub(crate) type RangeTrieKey = Key<[u8; 24]>;

@@ -24,7 +24,7 @@ use super::{
 };
 
 #[xdp(frags)]
-pub fn reply(ctx: XdpContext) -> u32 {
+pub(crate) fn reply(ctx: XdpContext) -> u32 {
     let Some(s) = scratch() else {
         return xdp_action::XDP_DROP;
     };

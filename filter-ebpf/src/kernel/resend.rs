@@ -20,7 +20,7 @@ use super::{
 };
 
 #[xdp(frags)]
-pub fn resend(ctx: XdpContext) -> u32 {
+pub(crate) fn resend(ctx: XdpContext) -> u32 {
     let Some(s) = scratch() else {
         return xdp_action::XDP_DROP;
     };
@@ -41,7 +41,12 @@ pub fn resend(ctx: XdpContext) -> u32 {
         }
     };
     let syn = u32::from(s.meta.tcp & tcp_flags::SYN != 0);
-    let at = s.meta.seq.wrapping_add(syn).wrapping_add(s.skip).wrapping_sub(base);
+    let at = s
+        .meta
+        .seq
+        .wrapping_add(syn)
+        .wrapping_add(s.skip)
+        .wrapping_sub(base);
     let Some(len) = piece(&ctx, s) else {
         s.set(Verdict::Drop, Reason::Truncated);
         return finish(&ctx, s);

@@ -8,6 +8,8 @@ use filter_ebpf::{
     tables::hash::Suffixes,
 };
 
+use super::conclude::Names;
+
 /// Longest reply: headers and the 403 page.
 pub(crate) const REPLY: usize = 1536;
 
@@ -52,6 +54,7 @@ pub(crate) struct Scratch {
     /// Bytes in the chunk.
     pub(crate) piece: u32,
     pub(crate) suffixes: Suffixes,
+    pub(crate) names: Names,
     pub(crate) name: [u8; 256],
     pub(crate) flow: Flow,
     pub(crate) hello: Hello,

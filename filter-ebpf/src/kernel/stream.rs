@@ -32,7 +32,9 @@ pub(crate) fn start(key: &FlowKey) -> Option<u32> {
 #[inline(always)]
 pub(crate) fn syn(key: &FlowKey, first: u32) {
     let (index, fingerprint) = place(key);
-    let Some(slot) = STARTS.get_ptr_mut(index) else { return };
+    let Some(slot) = STARTS.get_ptr_mut(index) else {
+        return;
+    };
     // SAFETY: the slot is an aligned u64 in a map; a race loses one note.
     unsafe {
         if *slot & (FINGERPRINT | CONFIRMED) != fingerprint | CONFIRMED {
@@ -45,7 +47,9 @@ pub(crate) fn syn(key: &FlowKey, first: u32) {
 #[inline(always)]
 pub(crate) fn syn_ack(key: &FlowKey, first: u32) {
     let (index, fingerprint) = place(key);
-    let Some(slot) = STARTS.get_ptr_mut(index) else { return };
+    let Some(slot) = STARTS.get_ptr_mut(index) else {
+        return;
+    };
     // SAFETY: as above.
     unsafe { *slot = fingerprint | CONFIRMED | u64::from(first) };
 }
@@ -63,5 +67,8 @@ fn place(key: &FlowKey) -> (u32, u64) {
         hash ^= hash >> 29;
         i += 1;
     }
-    ((hash >> 8) as u32 & (SLOTS - 1), (hash << 1) & FINGERPRINT | (1 << 33))
+    (
+        (hash >> 8) as u32 & (SLOTS - 1),
+        (hash << 1) & FINGERPRINT | (1 << 33),
+    )
 }

@@ -14,7 +14,7 @@ use super::{finish::count, lookup, maps::config};
 
 /// Frames from the Internet.
 #[xdp(frags)]
-pub fn wan_ingress(ctx: XdpContext) -> u32 {
+pub(crate) fn wan_ingress(ctx: XdpContext) -> u32 {
     let denied = config!(denied_by_all);
     if denied == 0 {
         return xdp_action::XDP_PASS;
@@ -31,6 +31,11 @@ pub fn wan_ingress(ctx: XdpContext) -> u32 {
     if mask & denied == 0 {
         return xdp_action::XDP_PASS;
     }
-    count(config!(rooms), Verdict::Drop, Reason::RangeDenied, frame_len);
+    count(
+        config!(rooms),
+        Verdict::Drop,
+        Reason::RangeDenied,
+        frame_len,
+    );
     xdp_action::XDP_DROP
 }

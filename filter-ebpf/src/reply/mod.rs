@@ -28,9 +28,12 @@ pub fn reset(
     let (seq, ack, flags) = if meta.tcp & tcp_flags::ACK != 0 {
         (meta.ack, 0, RST)
     } else {
-        let syn_fin = u32::from(meta.tcp & tcp_flags::SYN != 0)
-            + u32::from(meta.tcp & tcp_flags::FIN != 0);
-        let ack = meta.seq.wrapping_add(meta.payload_len).wrapping_add(syn_fin);
+        let syn_fin =
+            u32::from(meta.tcp & tcp_flags::SYN != 0) + u32::from(meta.tcp & tcp_flags::FIN != 0);
+        let ack = meta
+            .seq
+            .wrapping_add(meta.payload_len)
+            .wrapping_add(syn_fin);
         (0, ack, RST | tcp_flags::ACK)
     };
     segment(meta, seq, ack, flags, 0, out, sum)
@@ -46,7 +49,11 @@ pub fn page(
     out: &mut [u8; BUFFER],
     sum: impl Fn(&[u8], u32, u32) -> u32,
 ) -> Option<u32> {
-    let at = if meta.flags & MetaFlags::IPV6 != 0 { 60 } else { 40 };
+    let at = if meta.flags & MetaFlags::IPV6 != 0 {
+        60
+    } else {
+        40
+    };
     // A copy of constant length; what lies past `len` is zero and is summed
     // but not sent.
     let mut i = 0;
@@ -93,13 +100,21 @@ fn segment(
 /// Bytes of the offending packet that an ICMP error quotes.
 #[inline(always)]
 pub fn quote_len(meta: &Meta) -> u32 {
-    if meta.flags & MetaFlags::IPV6 != 0 { 48 } else { 28 }
+    if meta.flags & MetaFlags::IPV6 != 0 {
+        48
+    } else {
+        28
+    }
 }
 
 /// Where the quote lies in the reply.
 #[inline(always)]
 pub fn quote_at(meta: &Meta) -> u32 {
-    if meta.flags & MetaFlags::IPV6 != 0 { 48 } else { 28 }
+    if meta.flags & MetaFlags::IPV6 != 0 {
+        48
+    } else {
+        28
+    }
 }
 
 /// An ICMP error "communication administratively prohibited" (RFC 1812
