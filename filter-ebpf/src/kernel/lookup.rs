@@ -44,7 +44,11 @@ pub(crate) fn address(a: &[u8; 16], ipv6: bool) -> u64 {
 /// Categories of an IPv4 address.
 #[inline(always)]
 pub(crate) fn ipv4(address: u32) -> u64 {
-    mask(ranges4::lookup(&Map(&RANGES4_ROOT), &Map(&RANGES4), address))
+    mask(ranges4::lookup(
+        &Map(&RANGES4_ROOT),
+        &Map(&RANGES4),
+        address,
+    ))
 }
 
 /// Categories of an IPv6 address.
@@ -68,7 +72,11 @@ pub(crate) fn name(hash: u64) -> u64 {
 
 #[inline(always)]
 fn mask(set: u16) -> u64 {
-    if set == 0 { 0 } else { sets::mask(&Map(&SETS), set) }
+    if set == 0 {
+        0
+    } else {
+        sets::mask(&Map(&SETS), set)
+    }
 }
 
 /// Overrides of the destination's address: notes them in `s`.
