@@ -10,7 +10,10 @@
 //! turn only, and is right about all of them on 6.1 as well.
 
 mod chunk;
+mod head;
+pub mod http;
 pub mod name;
+pub mod plain;
 pub mod quic;
 mod scan;
 pub mod tls;
@@ -36,10 +39,14 @@ pub enum Progress {
 pub struct Finding {
     /// `FlowFlags::{NAMED, UNNAMED, ECH}`.
     pub flags: u8,
+    /// 1: another HTTP head has begun behind the one that is complete. What
+    /// the client sends next may be fed on ([`http::feed`]).
+    pub unfinished: u8,
 }
 
-/// Which inspector a client's first byte belongs to; `None`: no protocol that
-/// names a host begins with it (`Reason::UnknownProtocol`).
+/// Which inspector a client's first byte belongs to: `Tls` to [`tls`], `Http`
+/// and `Tcp` (SOCKS) to [`plain`]; `None`: no protocol that names a host
+/// begins with it (`Reason::UnknownProtocol`).
 ///
 /// One byte must be enough, as it may be all that the first segment holds
 /// (T02). An inspector that is wrong about it says so from the bytes that
@@ -49,6 +56,11 @@ pub fn sniff(first: u8) -> Option<Protocol> {
     match first {
         // Record types of TLS (RFC 8446 §5.1), and a two-byte SSLv2 header.
         20..=24 | 128.. => Some(Protocol::Tls),
+        // The versions of SOCKS.
+        4 | 5 => Some(Protocol::Tcp),
+        // A method, or the empty lines that may come before it.
+        b'\r' | b'\n' => Some(Protocol::Http),
+        _ if head::is_token(first) => Some(Protocol::Http),
         _ => None,
     }
 }
@@ -66,7 +78,11 @@ pub fn feed(hello: &mut Hello, chunk: &Chunk<'_>) -> Progress {
         };
         hello.protocol = protocol as u8;
     }
-    tls::feed(hello, chunk)
+    if hello.protocol == Protocol::Tls as u8 {
+        tls::feed(hello, chunk)
+    } else {
+        plain::feed(hello, chunk)
+    }
 }
 
 /// How an inspector's loop ended, as it lies in map memory: 0 for not yet.
@@ -110,7 +126,10 @@ impl Outcome {
         {
             return Progress::Failed(Reason::Malformed);
         }
-        Progress::Done(Finding { flags })
+        Progress::Done(Finding {
+            flags,
+            unfinished: 0,
+        })
     }
 }
 

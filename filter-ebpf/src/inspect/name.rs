@@ -4,7 +4,7 @@ use core::ops::ControlFlow;
 
 use crate::abi::{Hello, NAME_MAX};
 use crate::bpf::{Step, opaque, repeat};
-use crate::inspect::scan::{clear, state_of};
+use crate::inspect::scan::{clear, tail_of};
 
 /// Gathers a name byte by byte and holds every later name against the first:
 /// a hello that names two hosts is judged by neither (T17).
@@ -33,6 +33,12 @@ impl Gather {
     #[inline(always)]
     pub(crate) fn is_named(&self) -> bool {
         self.names != 0
+    }
+
+    /// Whether the present name has no byte yet.
+    #[inline(always)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.at == 0
     }
 
     #[inline(always)]
@@ -106,8 +112,8 @@ pub enum Literal {
 /// takes it (`1.2.3.4`, `0x7f.1`, `3232235777`: a proxy may do so too), IPv6
 /// as in RFC 4291 §2.2.
 ///
-/// `Hello::state` is overwritten: it is the loop's memory, and a finished
-/// hello needs it no more.
+/// The end of `Hello::state` is the loop's memory; a finished hello needs it
+/// no more, nor does an HTTP head that is fed on.
 #[inline(always)]
 pub fn literal(hello: &mut Hello) -> Option<Literal> {
     let last = *slot(&mut hello.name, u32::from(hello.name_len).wrapping_sub(1));
@@ -121,8 +127,8 @@ pub fn literal(hello: &mut Hello) -> Option<Literal> {
 #[inline(never)]
 fn read_literal(hello: &mut Hello) -> Option<Literal> {
     let len = u32::from(hello.name_len);
-    clear(&mut hello.state);
-    let state = state_of::<Reader>(&mut hello.state);
+    clear(tail_of::<[u64; LITERAL_STATE / 8]>(&mut hello.state));
+    let state = tail_of::<Reader>(&mut hello.state);
     repeat(
         NAME_MAX as u32 + 1,
         &mut Read {
@@ -131,7 +137,7 @@ fn read_literal(hello: &mut Hello) -> Option<Literal> {
             len,
         },
     );
-    let state = state_of::<Reader>(&mut hello.state);
+    let state = tail_of::<Reader>(&mut hello.state);
     match state.kind {
         Reader::IS_V4 => Some(Literal::V4(state.v4 as u32)),
         Reader::IS_V6 => Some(Literal::V6(state.upper, state.lower)),
@@ -155,27 +161,31 @@ struct Reader {
     /// What follows `::`, at the lower end.
     tail_upper: u64,
     tail_lower: u64,
-    at: u32,
+    at: u16,
     /// Digits of this part.
-    digits: u32,
-    base: u32,
+    digits: u16,
+    base: u8,
     /// IPv4 parts complete.
-    parts: u32,
+    parts: u8,
     /// IPv6 groups complete, before and after `::`.
-    head: u32,
-    tail: u32,
+    head: u8,
+    tail: u8,
     /// 1: `::` was seen.
-    gap: u32,
+    gap: u8,
     /// The byte before; 0 at the start.
-    before: u32,
-    kind: u32,
+    before: u8,
+    kind: u8,
     /// 1: a colon was seen.
-    is_v6: u32,
+    is_v6: u8,
+    reserved: u32,
 }
 
+/// Bytes at the end of `Hello::state` that [`literal`] overwrites.
+pub(crate) const LITERAL_STATE: usize = size_of::<Reader>();
+
 impl Reader {
-    const IS_V4: u32 = 1;
-    const IS_V6: u32 = 2;
+    const IS_V4: u8 = 1;
+    const IS_V6: u8 = 2;
 
     /// Takes a byte; `None` when this is no address.
     #[inline(always)]
@@ -185,7 +195,7 @@ impl Reader {
             b'.' => self.dot()?,
             _ => self.digit(byte)?,
         }
-        self.before = u32::from(byte);
+        self.before = byte;
         Some(())
     }
 
@@ -200,7 +210,7 @@ impl Reader {
             }
             _ => return None,
         });
-        if self.before == u32::from(b':') && self.head == 0 && self.gap == 0 {
+        if self.before == b':' && self.head == 0 && self.gap == 0 {
             // A colon at the start must be the first of two.
             return None;
         }
@@ -242,7 +252,7 @@ impl Reader {
             return None;
         }
         self.is_v6 = 1;
-        if self.before == u32::from(b':') {
+        if self.before == b':' {
             if self.gap != 0 {
                 return None;
             }
@@ -279,7 +289,7 @@ impl Reader {
             self.tail = self.tail.wrapping_add(1);
             return Some(());
         }
-        let shift = 48u32.wrapping_sub((self.head & 3) << 4) & 63;
+        let shift = 48u32.wrapping_sub(u32::from(self.head & 3) << 4) & 63;
         if self.head < 4 {
             self.upper |= group << shift;
         } else {
@@ -293,7 +303,7 @@ impl Reader {
     fn end(&mut self) -> Option<()> {
         if self.is_v6 == 0 {
             // The last part fills the bytes that are left.
-            let bits = 32u32.wrapping_sub(self.parts.wrapping_mul(8)) & 63;
+            let bits = 32u32.wrapping_sub(u32::from(self.parts).wrapping_mul(8)) & 63;
             if self.digits == 0 || self.parts > 3 || (self.part >> bits) != 0 {
                 return None;
             }
@@ -310,7 +320,7 @@ impl Reader {
             self.group(v4 & 0xffff)?;
         } else if self.digits != 0 {
             self.group(self.hex)?;
-        } else if self.before == u32::from(b':') && !self.ends_in_gap() {
+        } else if self.before == b':' && !self.ends_in_gap() {
             return None;
         }
         let groups = self.head.wrapping_add(self.tail);
@@ -340,12 +350,12 @@ impl Step for Read<'_> {
     #[inline(always)]
     fn step(&mut self) -> ControlFlow<()> {
         let at = self.state.at;
-        if at >= self.len {
+        if u32::from(at) >= self.len {
             let _ = self.state.end();
             return ControlFlow::Break(());
         }
         self.state.at = at.wrapping_add(1);
-        match self.state.take(*slot(self.name, at)) {
+        match self.state.take(*slot(self.name, u32::from(at))) {
             Some(()) => ControlFlow::Continue(()),
             None => ControlFlow::Break(()),
         }

@@ -14,10 +14,21 @@ pub(crate) fn state_of<T: Copy>(state: &mut [u64; STATE / 8]) -> &mut T {
     unsafe { &mut *state.as_mut_ptr().cast::<T>() }
 }
 
-/// Makes a state all zero, ready for another inspector.
+/// Sees the end of a hello's state as `T`, likewise.
 #[inline(always)]
-pub fn clear(state: &mut [u64; STATE / 8]) {
-    for word in state {
+pub(crate) fn tail_of<T: Copy>(state: &mut [u64; STATE / 8]) -> &mut T {
+    const { assert!(size_of::<T>() <= STATE && size_of::<T>().is_multiple_of(8)) };
+    const { assert!(align_of::<T>() <= 8) };
+    let start = (STATE - size_of::<T>()) / 8;
+    // SAFETY: it ends where the state ends, is aligned, and every bit
+    // pattern is a value, as all types given are repr(C) structs of integers.
+    unsafe { &mut *state.as_mut_ptr().add(start).cast::<T>() }
+}
+
+/// Makes a state, or a part of it, all zero: a new inspection begins.
+#[inline(always)]
+pub fn clear<const N: usize>(words: &mut [u64; N]) {
+    for word in words {
         // Volatile, or LLVM makes one call of memset, which BPF has not.
         // SAFETY: the reference is valid.
         unsafe { core::ptr::write_volatile(word, 0) };

@@ -1,7 +1,9 @@
 //! The inspectors by the ids of the evasion cases: every stream is cut at
 //! every byte, and every way of cutting it must give one answer.
 
+mod http;
 mod literal;
+mod plain;
 mod tls;
 
 use std::boxed::Box;

@@ -1,0 +1,302 @@
+//! What is kept of an HTTP head between its bytes.
+
+use crate::inspect::Outcome;
+use crate::inspect::name::{Gather, LITERAL_STATE};
+use crate::inspect::scan::{STATE, clear};
+
+/// Longest first line of an unknown method, in bytes.
+pub(crate) const MAX_FIRST_LINE: u32 = 2048;
+/// Longest method or header name that is compared.
+const WORD: u32 = 24;
+/// A body longer than any chunk; where it ends does not matter.
+const LONG_BODY: u32 = 1 << 24;
+
+/// What the next byte is part of.
+pub(crate) struct Stage;
+
+impl Stage {
+    pub(crate) const START: u32 = 0;
+    pub(crate) const METHOD: u32 = 1;
+    /// Before the target's first byte.
+    pub(crate) const TARGET: u32 = 2;
+    pub(crate) const SCHEME: u32 = 3;
+    /// The two slashes after a scheme.
+    pub(crate) const SLASH: u32 = 4;
+    /// The target after all that is of interest.
+    pub(crate) const TARGET_REST: u32 = 5;
+    /// A host, of the target or of Host.
+    pub(crate) const AUTHORITY: u32 = 6;
+    pub(crate) const BRACKET: u32 = 7;
+    pub(crate) const BRACKET_END: u32 = 8;
+    pub(crate) const PORT: u32 = 9;
+    pub(crate) const VERSION: u32 = 10;
+    /// The rest of a first line that is no request.
+    pub(crate) const WEIRD: u32 = 11;
+    /// The start of a header line.
+    pub(crate) const HEADER: u32 = 12;
+    pub(crate) const HEADER_NAME: u32 = 13;
+    /// Blanks between a header's name and its colon.
+    pub(crate) const HEADER_COLON: u32 = 14;
+    /// Blanks before Host's value.
+    pub(crate) const HOST_BEFORE: u32 = 15;
+    /// Blanks after it.
+    pub(crate) const HOST_AFTER: u32 = 16;
+    /// The value of Content-Length.
+    pub(crate) const LENGTH: u32 = 17;
+    /// The rest of a header line of no interest.
+    pub(crate) const SKIP: u32 = 18;
+    pub(crate) const BODY: u32 = 19;
+    /// After the head of CONNECT.
+    pub(crate) const TUNNEL: u32 = 20;
+
+    /// `State::word_len` in `WEIRD`: not inside a word that may be a version.
+    pub(crate) const NO_MATCH: u32 = WORD;
+}
+
+/// Bits of [`State::flags`].
+pub(crate) struct Flags;
+
+impl Flags {
+    pub(crate) const CONNECT: u32 = 1;
+    pub(crate) const GET: u32 = 2;
+    /// A method of web servers that no other protocol has; OPTIONS is also
+    /// RTSP's.
+    pub(crate) const KNOWN_METHOD: u32 = 4;
+    /// The target begins as one does.
+    pub(crate) const TARGET: u32 = 8;
+    /// `HTTP/` was seen where a version stands.
+    pub(crate) const HTTP: u32 = 16;
+    /// HTTP/2 or newer.
+    pub(crate) const NEWER: u32 = 32;
+    pub(crate) const IN_HEADERS: u32 = 64;
+    /// Transfer-Encoding.
+    pub(crate) const CHUNKED: u32 = 128;
+    /// Content-Length.
+    pub(crate) const LENGTH: u32 = 256;
+    /// A Host without a value.
+    pub(crate) const EMPTY_HOST: u32 = 512;
+}
+
+/// Lies in `Hello::state`, before what [`super::name::literal`] needs.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(crate) struct State {
+    /// The method or a header's name in lower case, eight bytes a word.
+    word: [u64; 3],
+    pub(crate) word_len: u32,
+    pub(crate) stage: u32,
+    /// Where the next byte lies in the present chunk.
+    pub(crate) at_chunk: u32,
+    /// 1: the byte before was CR.
+    pub(crate) cr: u32,
+    /// Bytes of the request line so far.
+    pub(crate) line: u32,
+    pub(crate) flags: u32,
+    /// The stage in which a continued line goes on; 0: none can.
+    pub(crate) fold: u32,
+    /// Bytes of body that are left.
+    pub(crate) body: u32,
+    /// The present Content-Length and its digits.
+    length: u32,
+    digits: u32,
+    /// 1: at least one head is complete.
+    pub(crate) heads: u32,
+    pub(crate) outcome: Outcome,
+    pub(crate) gather: Gather,
+}
+
+// A head may be fed on after its name was read as an address.
+const _: () = assert!(size_of::<State>() + LITERAL_STATE <= STATE);
+
+impl State {
+    #[inline(always)]
+    pub(crate) fn has(&self, any: u32) -> bool {
+        self.flags & any != 0
+    }
+
+    #[inline(always)]
+    pub(crate) fn set(&mut self, flag: u32) {
+        self.flags |= flag;
+    }
+
+    #[inline(always)]
+    pub(crate) fn begin_head(&mut self) {
+        self.flags = 0;
+        self.line = 1;
+        self.body = 0;
+        self.begin_word();
+    }
+
+    /// Takes a byte of a method or header name; `false` when it is longer
+    /// than any that is compared.
+    #[inline(always)]
+    pub(crate) fn push(&mut self, byte: u8) -> bool {
+        let at = self.word_len;
+        if at >= WORD {
+            return false;
+        }
+        let byte = u64::from(byte.to_ascii_lowercase());
+        match at >> 3 {
+            0 => self.word[0] = (self.word[0] << 8) | byte,
+            1 => self.word[1] = (self.word[1] << 8) | byte,
+            _ => self.word[2] = (self.word[2] << 8) | byte,
+        }
+        self.word_len = at.wrapping_add(1);
+        true
+    }
+
+    #[inline(always)]
+    fn begin_word(&mut self) {
+        clear(&mut self.word);
+        self.word_len = 0;
+    }
+
+    #[inline(always)]
+    fn is_word(&self, word: &[u8]) -> bool {
+        let packed = pack(word);
+        self.word[0] == packed[0] && self.word[1] == packed[1] && self.word[2] == packed[2]
+    }
+
+    #[inline(always)]
+    pub(crate) fn take_method(&mut self) {
+        if self.is_word(b"get") {
+            self.set(Flags::GET | Flags::KNOWN_METHOD);
+        } else if self.is_word(b"connect") {
+            self.set(Flags::CONNECT | Flags::KNOWN_METHOD);
+        } else if self.is_word(b"post")
+            || self.is_word(b"head")
+            || self.is_word(b"put")
+            || self.is_word(b"delete")
+            || self.is_word(b"patch")
+        {
+            self.set(Flags::KNOWN_METHOD);
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn take_header(&mut self) {
+        if self.is_word(b"host") {
+            self.stage = Stage::HOST_BEFORE;
+        } else if self.is_word(b"content-length") {
+            self.stage = Stage::LENGTH;
+            self.digits = 0;
+            self.length = 0;
+        } else {
+            if self.is_word(b"transfer-encoding") {
+                self.set(Flags::CHUNKED);
+            }
+            self.stage = Stage::SKIP;
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn expect_version(&mut self) {
+        self.stage = Stage::VERSION;
+        self.word_len = 0;
+    }
+
+    /// The byte of `http/` at `at`.
+    #[inline(always)]
+    pub(crate) fn http_byte(&self, at: u32) -> u8 {
+        let text = u64::from_le_bytes(*b"http/\0\0\0");
+        (text >> (at.wrapping_mul(8) & 63)) as u8
+    }
+
+    #[inline(always)]
+    pub(crate) fn begin_headers(&mut self) {
+        self.set(Flags::IN_HEADERS);
+        self.stage = Stage::HEADER;
+        self.fold = 0;
+    }
+
+    /// Another header begins.
+    #[inline(always)]
+    pub(crate) fn begin_line(&mut self) {
+        if self.fold == Stage::HOST_BEFORE {
+            self.set(Flags::EMPTY_HOST);
+        }
+        self.begin_word();
+    }
+
+    /// A header line ends; a continued one would go on in `fold`.
+    #[inline(always)]
+    pub(crate) fn end_line(&mut self, fold: u32) {
+        self.fold = fold;
+        self.stage = Stage::HEADER;
+    }
+
+    #[inline(always)]
+    pub(crate) fn ends_with_empty_host(&self) -> bool {
+        self.has(Flags::EMPTY_HOST) || self.fold == Stage::HOST_BEFORE
+    }
+
+    /// Takes a byte of Content-Length's value; `false` when it is none, or
+    /// when two differ (RFC 9112 §6.3).
+    #[inline(always)]
+    pub(crate) fn length_byte(&mut self, byte: u8) -> bool {
+        match byte {
+            b'0'..=b'9' if self.digits != Self::LENGTH_ENDED => {
+                self.digits = 1;
+                let digit = u32::from(byte.wrapping_sub(b'0'));
+                let length = self.length.wrapping_mul(10).wrapping_add(digit);
+                self.length = if length > LONG_BODY {
+                    LONG_BODY
+                } else {
+                    length
+                };
+                true
+            }
+            b' ' | b'\t' => {
+                if self.digits != 0 {
+                    self.digits = Self::LENGTH_ENDED;
+                }
+                true
+            }
+            b'\n' if self.digits != 0 => {
+                let same = !self.has(Flags::LENGTH) || self.body == self.length;
+                self.set(Flags::LENGTH);
+                self.body = self.length;
+                // A continued line would change the number.
+                self.end_line(0);
+                same
+            }
+            _ => false,
+        }
+    }
+
+    const LENGTH_ENDED: u32 = 2;
+}
+
+/// A token's byte (RFC 9110 §5.6.2).
+#[inline(always)]
+pub(crate) fn is_token(byte: u8) -> bool {
+    const fn bits(bytes: &[u8]) -> u64 {
+        let mut bits = 0;
+        let mut i = 0;
+        while i < bytes.len() {
+            bits |= 1 << (bytes[i] & 63);
+            i += 1;
+        }
+        bits
+    }
+    const LOW: u64 = bits(b"!#$%&'*+-.") | (0x3ff << b'0');
+    const LETTERS: u64 = 0x3ff_ffff << 1;
+    const HIGH: u64 = bits(b"^_`|~") | LETTERS | (LETTERS << 32);
+    let bits = match byte >> 6 {
+        0 => LOW,
+        1 => HIGH,
+        _ => 0,
+    };
+    (bits >> (byte & 63)) & 1 != 0
+}
+
+/// A word as [`State::push`] gathers it.
+const fn pack(word: &[u8]) -> [u64; 3] {
+    let mut packed = [0u64; 3];
+    let mut i = 0;
+    while i < word.len() {
+        packed[i / 8] = (packed[i / 8] << 8) | word[i] as u64;
+        i += 1;
+    }
+    packed
+}
