@@ -64,12 +64,21 @@ impl Room {
     }
 }
 
+/// How the router tells the rooms on its trunk apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Untagging {
+    /// By the programs of [`Switch`], on any kernel.
+    Programs,
+    /// By VLAN devices, as real routers do; the kernel needs 8021q.
+    Devices,
+}
+
 /// The whole school; dropping it takes everything back.
 pub struct Lab {
     pub router: Host,
     pub server: Host,
     rooms: Vec<Room>,
-    _switches: [Switch; 2],
+    _switches: Vec<Switch>,
     _receiver: Receiver,
     _switch: Host,
 }
@@ -77,6 +86,11 @@ pub struct Lab {
 impl Lab {
     /// Builds rooms with these names and tags; at most 200.
     pub fn new(rooms: &[(&str, Tags)]) -> Result<Self> {
+        Self::with(Untagging::Programs, rooms)
+    }
+
+    /// As [`Self::new`], with a choice of how the router untags.
+    pub fn with(untagging: Untagging, rooms: &[(&str, Tags)]) -> Result<Self> {
         let router = Host::new("router")?;
         let switch = Host::new("switch")?;
         let server = Host::new("server")?;
@@ -86,7 +100,13 @@ impl Lab {
         let rooms = rooms
             .iter()
             .zip(1..=200)
-            .map(|((name, tags), number)| room(name, *tags, number, &router, &switch))
+            .map(|((name, tags), number)| {
+                let gateway = match untagging {
+                    Untagging::Programs => cable_to_itself(&router, number)?,
+                    Untagging::Devices => vlan_device(&router, number, *tags)?,
+                };
+                room(name, *tags, number, (&router, &gateway), &switch)
+            })
             .collect::<Result<Vec<Room>>>()?;
         let ports = |kind: &str| -> Vec<(String, Tags)> {
             rooms
@@ -94,11 +114,12 @@ impl Lab {
                 .map(|room| (format!("{kind}{}", room.number), room.tags))
                 .collect()
         };
+        let mut switches = vec![Switch::new(&switch, "trunk0", &ports("port"))?];
+        if untagging == Untagging::Programs {
+            switches.push(Switch::new(&router, LAN, &ports("tag"))?);
+        }
         Ok(Self {
-            _switches: [
-                Switch::new(&switch, "trunk0", &ports("port"))?,
-                Switch::new(&router, LAN, &ports("tag"))?,
-            ],
+            _switches: switches,
             _receiver: Receiver::new(&switch, "trunk0")?,
             router,
             server,
@@ -145,15 +166,45 @@ fn uplink(router: &Host, server: &Host) -> Result<()> {
     server.ip(&lines)
 }
 
-fn room(name: &str, tags: Tags, number: u8, router: &Host, switch: &Host) -> Result<Room> {
+/// In place of a VLAN device: one end of the cable is the router's foot in the
+/// room, the other a port of the untagging programs.
+fn cable_to_itself(router: &Host, number: u8) -> Result<String> {
+    let near = format!("room{number}");
+    router.cable(&near, router, &format!("tag{number}"), MTU)?;
+    Ok(near)
+}
+
+fn vlan_device(router: &Host, number: u8, tags: Tags) -> Result<String> {
+    let Tags { outer, inner } = tags;
+    if outer == 0 {
+        return Ok(LAN.to_owned());
+    }
+    let name = format!("room{number}");
+    let lines = if inner == 0 {
+        format!("link add link {LAN} name {name} mtu {MTU} type vlan id {outer}\n")
+    } else {
+        format!(
+            "link add link {LAN} name outer{number} type vlan proto 802.1ad id {outer}\n\
+             link set outer{number} up\n\
+             link add link outer{number} name {name} mtu {MTU} type vlan id {inner}\n"
+        )
+    };
+    router.ip(&format!("{lines}link set {name} up\n"))?;
+    Ok(name)
+}
+
+fn room(
+    name: &str,
+    tags: Tags,
+    number: u8,
+    (router, gateway): (&Host, &str),
+    switch: &Host,
+) -> Result<Room> {
     let client = Host::new(name)?;
     switch.cable(&format!("port{number}"), &client, "eth0", MTU)?;
-    // In place of a VLAN device: a cable from the router to itself.
-    let (near, far) = (format!("room{number}"), format!("tag{number}"));
-    router.cable(&near, router, &far, MTU)?;
     router.ip(&format!(
-        "addr add 10.20.{number}.1/24 dev {near}\n\
-         addr add fd20:0:0:{number:x}::1/64 dev {near} nodad\n"
+        "addr add 10.20.{number}.1/24 dev {gateway}\n\
+         addr add fd20:0:0:{number:x}::1/64 dev {gateway} nodad\n"
     ))?;
     client.ip(&format!(
         "addr add 10.20.{number}.2/24 dev eth0\n\
@@ -167,4 +218,13 @@ fn room(name: &str, tags: Tags, number: u8, router: &Host, switch: &Host) -> Res
         client,
         number,
     })
+}
+
+/// Whether this kernel can make VLAN devices.
+pub fn has_vlan_devices() -> Result<bool> {
+    let host = Host::new("probe")?;
+    host.ip("link add probe0 type veth peer name probe1\n")?;
+    Ok(host
+        .ip("link add link probe0 name probe2 type vlan id 2\n")
+        .is_ok())
 }

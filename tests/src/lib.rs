@@ -2,5 +2,6 @@
 
 pub mod lab;
 pub mod netns;
+pub mod reach;
 pub mod skip;
 pub mod switch;
