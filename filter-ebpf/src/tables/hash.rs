@@ -3,10 +3,11 @@
 //!
 //! Each byte is mixed in by a multiplication with a secret odd number and a
 //! shift: both are reversible, so two names of which one was chosen to
-//! collide would have to cancel a difference that nobody outside knows. A
-//! plain polynomial would not do: modulo 2^64 it collides for Thue-Morse
-//! words under every key. What remains is chance: n names collide somewhere
-//! with probability n²/2^65, that is 7e-7 for five million.
+//! collide would have to cancel a difference that nobody outside knows. The
+//! keys must be random: under a multiplier like 1/25 modulo 2^64 two letters
+//! are enough. A plain polynomial would not do: modulo 2^64 it collides for
+//! Thue-Morse words under every key. What remains is chance: n names collide
+//! somewhere with probability n²/2^65, that is 7e-7 for five million.
 
 use core::ops::ControlFlow;
 

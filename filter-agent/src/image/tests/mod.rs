@@ -13,10 +13,10 @@ use super::{Image, Input, Names, Ranges};
 fn secret() -> Secret {
     Secret {
         name: [
-            0x8f5c_28f5_c28f_5c29,
-            0xa3b1_9535_4a39_b70d,
-            0x1234_5678_9abc_def0,
-            0x0f1e_2d3c_4b5a_6978,
+            0xbd7f_4b0c_96e1_35a9,
+            0x6c62_d8f3_1b07_ae4d,
+            0x52e9_07c4_8d3b_f61a,
+            0x1f86_ba75_e04d_92c3,
         ],
         content: [1; 4],
     }
