@@ -1,5 +1,6 @@
 //! The user half of the filter.
 
+pub mod cli;
 pub mod control;
 pub mod image;
 pub mod kernel;

@@ -1,0 +1,63 @@
+//! Putting a policy in force.
+
+use std::path::PathBuf;
+
+use jiff::SignedDuration;
+
+use super::Common;
+use super::output::{print, span};
+use crate::control::Failure;
+use crate::control::api::{Applied, ApplyPolicy};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The policy; without it the file in force is read again.
+    file: Option<PathBuf>,
+    /// Only tell what would change.
+    #[arg(long, conflicts_with = "shadow")]
+    dry_run: bool,
+    /// Judge by it for so long without enforcing it; `status` compares.
+    #[arg(long, value_name = "SPAN", value_parser = span)]
+    shadow: Option<SignedDuration>,
+}
+
+pub(super) fn run(args: Args, common: &Common) -> Result<(), Failure> {
+    let file = args
+        .file
+        .map(|file| {
+            std::path::absolute(&file)
+                .map(|path| path.to_string_lossy().into_owned())
+                .map_err(|error| Failure::bad_request(format!("{}: {error}", file.display())))
+        })
+        .transpose()?;
+    let applied = common.client()?.call(&ApplyPolicy {
+        file,
+        dry_run: args.dry_run,
+        shadow: args.shadow,
+    })?;
+    print(common.json, &applied, |applied| text(applied, args.dry_run))
+}
+
+fn text(applied: &Applied, dry_run: bool) -> String {
+    let mut text = String::new();
+    if applied.changes.is_empty() {
+        text += "Nothing changes.\n";
+    }
+    for change in &applied.changes {
+        text += &format!("{change}\n");
+    }
+    for warning in &applied.warnings {
+        text += &format!("! {warning}\n");
+    }
+    text += &if applied.in_force {
+        format!(
+            "In force as generation {} after {} ms.",
+            applied.generation, applied.load_ms
+        )
+    } else if dry_run {
+        "Nothing was changed: this was a dry run.".to_owned()
+    } else {
+        "Judged beside the one in force; see: filter-agent status".to_owned()
+    };
+    text
+}

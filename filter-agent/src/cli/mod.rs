@@ -1,0 +1,183 @@
+//! The command line: a file a subcommand.
+
+mod apply;
+mod audit;
+mod block;
+mod council;
+mod detach;
+mod events;
+mod explain;
+mod grant;
+mod incidents;
+mod lease;
+mod output;
+mod report;
+mod room;
+mod status;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::control::client::Client;
+use crate::control::{Code, DEFAULT_SOCKET, Failure};
+
+/// The packet filter of a school's router.
+#[derive(Debug, Parser)]
+#[command(name = "filter-agent", version, after_help = exit_codes())]
+struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every subcommand understands.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Common {
+    /// The agent's socket.
+    #[arg(long, global = true, value_name = "FILE", default_value = DEFAULT_SOCKET)]
+    pub(crate) socket: PathBuf,
+    /// Print JSON instead of a table.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+impl Common {
+    pub(crate) fn client(&self) -> Result<Client, Failure> {
+        Client::new(&self.socket)
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Put a policy in force, or tell what it would change.
+    Apply(apply::Args),
+    /// How the filter is.
+    Status,
+    /// Rooms: which are open, and opening and closing them by hand.
+    #[command(subcommand)]
+    Room(room::Command),
+    /// Hold a supervised room until the bell, or give it back.
+    #[command(subcommand)]
+    Lease(lease::Command),
+    /// Permits for a category or a host, until a time.
+    #[command(subcommand)]
+    Grant(grant::Command),
+    /// Block a host or a range everywhere, at once.
+    Block(block::Args),
+    /// Lift a block.
+    Unblock(block::Args),
+    /// Report a host (blocked at once, the council decides), or, without a
+    /// host, the incidents of a time for a class teacher.
+    Report(report::Args),
+    /// What the council has to decide.
+    #[command(subcommand)]
+    Council(council::Command),
+    /// What would happen to a host or address, and why.
+    Explain(explain::Args),
+    /// What the filter decides, as it happens.
+    Events(events::Args),
+    /// Repeated tries of one device.
+    #[command(subcommand)]
+    Incidents(incidents::Command),
+    /// Who changed what.
+    Audit(audit::Args),
+    /// Take the filter off: nothing is filtered afterwards.
+    Detach(detach::Args),
+}
+
+/// Reads the arguments, does what they say, and tells the exit code.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let common = &cli.common;
+    let done = match cli.command {
+        Command::Apply(args) => apply::run(args, common),
+        Command::Status => status::run(common),
+        Command::Room(command) => room::run(command, common),
+        Command::Lease(command) => lease::run(command, common),
+        Command::Grant(command) => grant::run(command, common),
+        Command::Block(args) => block::block(args, common),
+        Command::Unblock(args) => block::unblock(args, common),
+        Command::Report(args) => report::run(args, common),
+        Command::Council(command) => council::run(command, common),
+        Command::Explain(args) => explain::run(args, common),
+        Command::Events(args) => events::run(args, common),
+        Command::Incidents(command) => incidents::run(command, common),
+        Command::Audit(args) => audit::run(args, common),
+        Command::Detach(args) => detach::run(args, common),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if common.json
+                && let Ok(text) = serde_json::to_string(&failure)
+            {
+                eprintln!("{text}");
+            } else {
+                eprintln!("error: {failure}");
+            }
+            ExitCode::from(failure.code.exit())
+        }
+    }
+}
+
+fn exit_codes() -> String {
+    let mut text = "Exit codes:\n  0  done".to_owned();
+    for code in Code::all() {
+        text += &format!("\n  {}  {}", code.exit(), code.meaning());
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_regulations_commands_are_understood() {
+        for line in [
+            "apply school.toml --dry-run",
+            "apply --shadow 45m",
+            "room list --json",
+            "room close 101 --for 45m --reason exam",
+            "room auto 101",
+            "lease take 101",
+            "grant add --category multimedia --room 101 --for 45m --reason film",
+            "grant add --host example.org --group teachers --for 1h --reason mail",
+            "grant revoke 3",
+            "block 192.0.2.0/24 --reason malware",
+            "unblock example.org",
+            "report example.org",
+            "report --room 101 --from 2026-11-23 --to 2026-11-24 --csv",
+            "council confirm 3 --decision 12",
+            "explain --room 101 --host example.org --at 2026-11-24T10:00",
+            "events --follow",
+            "incidents identity 3 --reason talk",
+            "audit --who aida",
+            "detach --reason repair",
+            "--json --socket /run/x status",
+        ] {
+            let words = ["filter-agent"].into_iter().chain(line.split(' '));
+            assert!(Cli::try_parse_from(words).is_ok(), "{line}");
+        }
+        for line in [
+            "grant add --category a --host b --room 1 --for 1h --reason x",
+            "grant add --category a --room 1 --reason x",
+            "explain --room 101",
+            "room close 101 --for soon",
+            "detach",
+        ] {
+            let words = ["filter-agent"].into_iter().chain(line.split(' '));
+            assert!(Cli::try_parse_from(words).is_err(), "{line}");
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Reporting a host, and the report of incidents for a class teacher.
+
+use jiff::Timestamp;
+
+use super::Common;
+use super::incidents;
+use super::output::{line, moment, print};
+use crate::control::Failure;
+use crate::control::api::{IncidentFilter, ReportHost};
+use crate::store::incidents::Incident;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The host to report.
+    #[arg(conflicts_with_all = ["room", "from", "to", "csv"])]
+    host: Option<String>,
+    #[arg(long, value_name = "TEXT", requires = "host")]
+    reason: Option<String>,
+    /// Only incidents of this room.
+    #[arg(long, value_name = "NAME")]
+    room: Option<String>,
+    /// From this day or moment on.
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    from: Option<Timestamp>,
+    /// Before this day or moment.
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    to: Option<Timestamp>,
+    /// Comma-separated values (RFC 4180).
+    #[arg(long, conflicts_with = "json")]
+    csv: bool,
+}
+
+pub(super) fn run(args: Args, common: &Common) -> Result<(), Failure> {
+    let client = common.client()?;
+    if let Some(host) = args.host {
+        let block = client.call(&ReportHost {
+            host,
+            reason: args.reason,
+        })?;
+        return print(common.json, &block, |block| {
+            format!(
+                "{} is blocked everywhere now; the council decides about report {}.",
+                block.target, block.id
+            )
+        });
+    }
+    let incidents = client.call(&IncidentFilter {
+        room: args.room,
+        from: args.from,
+        to: args.to,
+        open: false,
+    })?;
+    if args.csv {
+        return line(csv(&incidents).trim_end());
+    }
+    print(common.json, &incidents, |list| incidents::table(list))
+}
+
+fn csv(incidents: &[Incident]) -> String {
+    let mut text =
+        "number,opened,last,room,lesson,class_teacher,category,tries,hosts,pseudonym,state\r\n"
+            .to_owned();
+    for incident in incidents {
+        let fields = [
+            incident.id.to_string(),
+            incident.opened.to_string(),
+            incident.last.to_string(),
+            incident.room.clone(),
+            incident.lesson.clone(),
+            incident.class_teacher.clone().unwrap_or_default(),
+            incident.category.clone(),
+            incident.tries.to_string(),
+            incident.hosts.join(" "),
+            incident.pseudonym.clone(),
+            format!("{:?}", incident.state).to_lowercase(),
+        ];
+        text += &fields.map(|field| quote(&field)).join(",");
+        text += "\r\n";
+    }
+    text
+}
+
+fn quote(field: &str) -> String {
+    // A field that begins like a formula is one in the eyes of a spreadsheet.
+    let field = match field.as_bytes().first() {
+        Some(b'=' | b'+' | b'-' | b'@') => format!("'{field}"),
+        _ => field.to_owned(),
+    };
+    if field.contains([',', '"', '\r', '\n']) {
+        format!("\"{}\"", field.replace('"', "\"\""))
+    } else {
+        field
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_of_csv_stay_fields() {
+        assert_eq!(quote("101"), "101");
+        assert_eq!(quote("a,b"), "\"a,b\"");
+        assert_eq!(quote("say \"x\""), "\"say \"\"x\"\"\"");
+        assert_eq!(quote("=1+1"), "'=1+1");
+    }
+}

@@ -1,0 +1,85 @@
+//! Rooms: which are open, and opening and closing them by hand.
+
+use jiff::SignedDuration;
+
+use super::Common;
+use super::output::{Table, count, or_dash, print, span, when_any};
+use crate::control::Failure;
+use crate::control::api::{Room, RoomMode, RoomsQuery, SetRoom};
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// Every room and its door.
+    List,
+    /// Open a room by hand, whatever its timetable says.
+    Open(Args),
+    /// Close a room by hand; what runs there stops at once.
+    Close(Args),
+    /// Give a room back to its timetable.
+    Auto {
+        name: String,
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    name: String,
+    /// For how long, such as 45m; else until `room auto`.
+    #[arg(long = "for", value_name = "SPAN", value_parser = span)]
+    span: Option<SignedDuration>,
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+}
+
+pub(super) fn run(command: Command, common: &Common) -> Result<(), Failure> {
+    let client = common.client()?;
+    let (args, mode) = match command {
+        Command::List => {
+            let rooms = client.call(&RoomsQuery {})?;
+            return print(common.json, &rooms, |rooms| table(rooms));
+        }
+        Command::Open(args) => (args, RoomMode::Open),
+        Command::Close(args) => (args, RoomMode::Closed),
+        Command::Auto { name, reason } => (
+            Args {
+                name,
+                span: None,
+                reason,
+            },
+            RoomMode::Auto,
+        ),
+    };
+    let room = client.call(&SetRoom {
+        room: args.name,
+        mode,
+        span: args.span,
+        reason: args.reason,
+    })?;
+    print(common.json, &room, |room| table(std::slice::from_ref(room)))
+}
+
+fn table(rooms: &[Room]) -> String {
+    let mut table = Table::new([
+        "room", "group", "door", "until", "why", "lesson", "teacher", "passed", "refused",
+    ]);
+    for room in rooms {
+        let name = match &room.title {
+            Some(title) => format!("{} ({title})", room.name),
+            None => room.name.clone(),
+        };
+        table.row([
+            name,
+            room.group.clone(),
+            if room.open { "● open" } else { "○ closed" }.to_owned(),
+            when_any(room.until),
+            room.because.clone(),
+            or_dash(room.lesson.as_deref()),
+            or_dash(room.holder.as_deref()),
+            count(room.passed),
+            count(room.refused),
+        ]);
+    }
+    table.or("The policy has no rooms.")
+}
