@@ -11,7 +11,7 @@ use filter_ebpf::{
     },
     bpf::opaque,
     frame::tcp_flags,
-    inspect::{CHUNK, Chunk, Progress, sniff, tls},
+    inspect::{CHUNK, Chunk, Progress, plain, sniff, tls},
 };
 
 use super::{
@@ -32,7 +32,8 @@ pub(crate) fn inspect(ctx: XdpContext) -> u32 {
                 let progress = feed(s, hello, tls::feed);
                 after(&ctx, s, hello, progress, Tail::Inspect)
             }
-            Protocol::Http => jump(&ctx, Tail::InspectHttp),
+            // HTTP, and SOCKS as `sniff` calls it.
+            Protocol::Http | Protocol::Tcp => jump(&ctx, Tail::InspectHttp),
             _ => {
                 s.failed = Reason::UnknownProtocol as u8;
                 jump(&ctx, Tail::Conclude)
@@ -53,7 +54,7 @@ pub(crate) fn inspect_http(ctx: XdpContext) -> u32 {
         s.set(Verdict::Drop, Reason::Internal);
         return finish(&ctx, s);
     };
-    let progress = feed(s, hello, tls::feed);
+    let progress = feed(s, hello, plain::feed);
     after(&ctx, s, hello, progress, Tail::Inspect)
 }
 
