@@ -104,7 +104,13 @@ fn config(input: &Input) -> abi::Config {
         quic_budget: input.quic_budget,
         sets: 0,
         rooms: input.rooms.len() as u32,
-        reserved: [0; 2],
+        reserved: 0,
+        denied_by_all: input
+            .groups
+            .iter()
+            .map(|group| group.locked)
+            .reduce(|all, locked| all & locked)
+            .unwrap_or(0),
     }
 }
 
