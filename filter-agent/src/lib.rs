@@ -5,4 +5,5 @@ pub mod control;
 pub mod image;
 pub mod kernel;
 pub mod lists;
+pub mod replay;
 pub mod store;

@@ -85,7 +85,7 @@ fn fill(ebpf: &mut Ebpf, content: &MapContent<'_>) -> Result<()> {
     if let Some(pairs) = &content.pairs {
         let mut map = aya::maps::HashMap::<_, u32, u32>::try_from(map)
             .map_err(|error| KernelError::Object(format!("map {name}: {error}")))?;
-        for (key, value) in pairs {
+        for (key, value) in pairs.iter() {
             map.insert(key, value, 0)
                 .map_err(|error| KernelError::Contents(format!("map {name}: {error}")))?;
         }

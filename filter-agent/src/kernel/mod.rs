@@ -31,3 +31,4 @@ pub use object::object;
 pub use overrides::Overrides;
 pub use pins::DEFAULT_ROOT;
 pub use shared::{Shared, fresh_secret};
+pub(crate) use wire::Wire;

@@ -20,7 +20,7 @@ use super::wire::Wire;
 pub struct Overrides {
     header: Array<MapData, Wire<OverrideHeader>>,
     names: HashMap<MapData, Wire<OverrideKey>, Wire<Override>>,
-    ranges: LpmTrie<MapData, [u8; 20], Wire<Override>>,
+    ranges: LpmTrie<MapData, [u8; 24], Wire<Override>>,
 }
 
 impl Overrides {
@@ -161,7 +161,7 @@ fn name_key(hash: u64, scope: Scope) -> Wire<OverrideKey> {
 }
 
 /// Scope and address as the trie compares them: most significant bit first.
-fn range_key(range: IpNet, scope: Scope) -> Key<[u8; 20]> {
+fn range_key(range: IpNet, scope: Scope) -> Key<[u8; 24]> {
     let (address, bits) = match range {
         IpNet::V4(range) => (
             range.network().to_ipv6_mapped().octets(),
@@ -169,11 +169,11 @@ fn range_key(range: IpNet, scope: Scope) -> Key<[u8; 20]> {
         ),
         IpNet::V6(range) => (range.network().octets(), u32::from(range.prefix_len())),
     };
-    let mut data = [0; 20];
-    let (head, tail) = data.split_at_mut(4);
-    head.copy_from_slice(&scope.to_u32().to_be_bytes());
+    let mut data = [0; 24];
+    let (head, tail) = data.split_at_mut(8);
+    head.copy_from_slice(&u64::from(scope.to_u32()).to_be_bytes());
     tail.copy_from_slice(&address);
-    Key::new(32 + bits, data)
+    Key::new(64 + bits, data)
 }
 
 fn found(result: Result<(), MapError>) -> Result<bool> {
@@ -205,13 +205,13 @@ mod tests {
     fn a_range_is_keyed_by_scope_and_network() -> Result<(), ipnet::AddrParseError> {
         let key = range_key("192.0.2.77/24".parse()?, Scope::Room(3));
         let (bits, data) = (key.prefix_len(), key.data());
-        assert_eq!(bits, 32 + 96 + 24);
-        assert_eq!(data[..4], [0, 1, 0, 3]);
-        assert_eq!(data[14..], [0xff, 0xff, 192, 0, 2, 0]);
+        assert_eq!(bits, 64 + 96 + 24);
+        assert_eq!(data[..8], [0, 0, 0, 0, 0, 1, 0, 3]);
+        assert_eq!(data[18..], [0xff, 0xff, 192, 0, 2, 0]);
         let key = range_key("2001:db8::1/32".parse()?, Scope::Everyone);
         let (bits, data) = (key.prefix_len(), key.data());
-        assert_eq!(bits, 64);
-        assert_eq!(data[4..10], [0x20, 0x01, 0x0d, 0xb8, 0, 0]);
+        assert_eq!(bits, 64 + 32);
+        assert_eq!(data[8..14], [0x20, 0x01, 0x0d, 0xb8, 0, 0]);
         Ok(())
     }
 }
