@@ -6,6 +6,7 @@ use core::ops::ControlFlow;
 
 use super::{
     CHUNK, FRAMES, Next, QuicHello, Scratch, Stage,
+    buffer::{copy, fill, put},
     header::{Version, varint},
     packet::junk,
 };
@@ -47,11 +48,11 @@ impl Crypto {
 /// Walks the plaintext, then decides.
 #[inline(always)]
 pub(super) fn frames(scratch: &mut Scratch, hello: &mut QuicHello) {
-    scratch.at = 0;
-    scratch.frames_len = 0;
-    scratch.ranges = 0;
-    scratch.counts = 0;
-    scratch.fits = 0;
+    put(&mut scratch.at, 0);
+    put(&mut scratch.frames_len, 0);
+    put(&mut scratch.ranges, 0);
+    put(&mut scratch.counts, 0);
+    put(&mut scratch.fits, 0);
     if scratch.plain_len != 0 {
         repeat(TURNS, &mut Turn(scratch));
     }
@@ -175,10 +176,10 @@ fn decide(scratch: &mut Scratch, hello: &mut QuicHello) {
         }
         Stage::OWN => {
             scratch.own_fits = u32::from(fits);
-            scratch.own = scratch.keys;
+            scratch.own.set(&scratch.keys);
             scratch.stage = Stage::KEPT;
             if scratch.version == hello.version {
-                scratch.keys = hello.keys;
+                scratch.keys.set(&hello.keys);
                 scratch.next = Next::DECRYPT;
             } else {
                 // Compatible version negotiation keeps the connection ID
@@ -195,13 +196,13 @@ fn decide(scratch: &mut Scratch, hello: &mut QuicHello) {
             (false, false) => junk(scratch),
             (false, true) => {
                 hello.version = scratch.version;
-                hello.keys = scratch.keys;
+                hello.keys.set(&scratch.keys);
                 accept(scratch, hello, true);
             }
             (true, true) => scratch.fail(Reason::Conflict),
             (true, false) => {
                 scratch.stage = Stage::AGAIN;
-                scratch.keys = scratch.own;
+                scratch.keys.set(&scratch.own);
                 scratch.next = Next::DECRYPT;
             }
         },
@@ -240,14 +241,14 @@ fn accept(scratch: &mut Scratch, hello: &mut QuicHello, fits: bool) {
 #[inline(always)]
 fn adopt(scratch: &Scratch, hello: &mut QuicHello, keep_content: bool) {
     hello.version = scratch.version;
-    hello.keys = scratch.keys;
-    hello.dcid = scratch.dcid;
+    hello.keys.set(&scratch.keys);
+    copy(&scratch.dcid, &mut hello.dcid);
     hello.dcid_len = scratch.dcid_len;
-    hello.next_number = 0;
+    put(&mut hello.next_number, 0);
     if !keep_content {
-        hello.bitmap = [0; CHUNK / 8 + 8];
-        hello.prefix = 0;
-        hello.total = 0;
-        hello.complete = 0;
+        fill(&mut hello.bitmap, 0);
+        put(&mut hello.prefix, 0);
+        put(&mut hello.total, 0);
+        put(&mut hello.complete, 0);
     }
 }

@@ -2,7 +2,7 @@
 
 use core::ops::ControlFlow;
 
-use super::{CHUNK, Next, QuicHello, Scratch, Seen, frames::Crypto};
+use super::{CHUNK, Next, QuicHello, Scratch, Seen, buffer::put, frames::Crypto};
 use crate::{
     abi::Reason,
     bpf::{Step, opaque, repeat},
@@ -19,8 +19,8 @@ const CLIENT_HELLO: u64 = 1;
 pub(super) fn gather(scratch: &mut Scratch, hello: &mut QuicHello) {
     scratch.seen |= Seen::INITIAL;
     scratch.next = Next::HEADER;
-    scratch.frame = 0;
-    scratch.position = 0;
+    put(&mut scratch.frame, 0);
+    put(&mut scratch.position, 0);
     if scratch.frames_len == 0 {
         return;
     }

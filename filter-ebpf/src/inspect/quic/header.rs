@@ -190,7 +190,7 @@ fn choose(scratch: &mut Scratch, hello: &QuicHello) {
     let same_id = scratch.dcid_len == hello.dcid_len && same(&scratch.dcid, &hello.dcid);
     if same_id && scratch.version == hello.version {
         scratch.stage = Stage::SAME;
-        scratch.keys = hello.keys;
+        scratch.keys.set(&hello.keys);
         scratch.next = Next::DECRYPT;
         return;
     }

@@ -10,7 +10,8 @@ use core::ops::ControlFlow;
 use super::{
     Version,
     aes::{self, RoundKeys},
-    sha256,
+    buffer::{copy, fill},
+    sha256::{self, Compression},
 };
 use crate::bpf::{Step, repeat};
 
@@ -24,22 +25,30 @@ pub struct Keys {
     pub(super) packet: RoundKeys,
     pub(super) header: RoundKeys,
     /// Big-endian words.
-    pub(super) iv: [u32; 3],
-    reserved: u32,
+    /// Three words and one that means nothing.
+    pub(super) iv: [u32; 4],
+}
+
+impl Keys {
+    #[inline(always)]
+    pub(super) fn set(&mut self, from: &Self) {
+        copy(&from.packet, &mut self.packet);
+        copy(&from.header, &mut self.header);
+        copy(&from.iv, &mut self.iv);
+    }
 }
 
 /// Working memory of [`derive`].
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct Derivation {
-    /// Next compression, `0..STEPS`.
+    /// Next compression, `0..STEPS`, times its turns, plus the turn.
     at: u32,
     /// 0: version 1, 1: version 2.
     version: u32,
     /// The connection ID as a padded message block.
     message: [u32; 16],
-    state: [u32; 8],
-    block: [u32; 16],
+    hash: Compression,
     /// The states behind the two pads of the present HMAC key.
     inner: [u32; 8],
     outer: [u32; 8],
@@ -91,9 +100,7 @@ const fn salt_pad(salt: [u32; 5], pad: u32) -> [u32; 8] {
         block[i] ^= salt[i];
         i += 1;
     }
-    let mut state = sha256::IV;
-    sha256::compress(&mut state, &mut block);
-    state
+    sha256::first(block)
 }
 
 /// HkdfLabel (RFC 8446 §7.1) with an empty context, the counter byte of
@@ -131,7 +138,7 @@ impl Derivation {
             Version::V1 => 0,
             Version::V2 => 1,
         };
-        self.message = [0; 16];
+        fill(&mut self.message, 0);
         let mut word = 0_u32;
         for i in 0..=CID_MAX {
             let byte = match (i as u32).cmp(&len) {
@@ -157,75 +164,74 @@ impl Derivation {
     /// The digest so far as the second block of an HMAC's outer hash.
     #[inline(always)]
     fn digest_as_block(&mut self) {
-        self.block = [0; 16];
-        copy8(&self.state, &mut self.block);
-        self.block[8] = 0x8000_0000;
-        self.block[15] = (64 + 32) * 8;
+        fill(&mut self.hash.block, 0);
+        for (to, from) in self.hash.block.iter_mut().zip(&self.hash.state) {
+            *to = *from;
+        }
+        self.hash.block[8] = 0x8000_0000;
+        self.hash.block[15] = (64 + 32) * 8;
     }
 
     /// `secret` under a pad, as the first block of a hash.
     #[inline(always)]
     fn secret_as_pad(&mut self, pad: u32) {
-        self.block = [pad; 16];
-        for i in 0..8 {
-            self.block[i] ^= self.secret[i];
+        fill(&mut self.hash.block, pad);
+        for (to, from) in self.hash.block.iter_mut().zip(&self.secret) {
+            *to ^= *from;
         }
-        self.state = sha256::IV;
+        copy(&sha256::IV, &mut self.hash.state);
     }
 
     #[inline(always)]
-    fn before(&mut self) {
+    fn before(&mut self, step: u32) {
         let version = (self.version & 1) as usize;
-        match self.at {
+        match step {
             0 => {
-                self.state = SALT_INNER[version];
-                self.block = self.message;
+                copy(&SALT_INNER[version], &mut self.hash.state);
+                copy(&self.message, &mut self.hash.block);
             }
             1 => {
                 self.digest_as_block();
-                self.state = SALT_OUTER[version];
+                copy(&SALT_OUTER[version], &mut self.hash.state);
             }
             2 | 6 => self.secret_as_pad(IPAD),
             3 | 7 => self.secret_as_pad(OPAD),
             4 | 8 | 10 | 12 => {
                 // 4 is "client in"; 8, 10, 12 are key, iv, hp.
-                let label = if self.at == 4 { 0 } else { (self.at >> 1) - 3 };
-                self.block = LABELS[version][(label & 3) as usize];
-                self.state = self.inner;
+                let label = if step == 4 {
+                    0
+                } else {
+                    (step >> 1).wrapping_sub(3)
+                };
+                copy(&LABELS[version][(label & 3) as usize], &mut self.hash.block);
+                copy(&self.inner, &mut self.hash.state);
             }
             _ => {
                 self.digest_as_block();
-                self.state = self.outer;
+                copy(&self.outer, &mut self.hash.state);
             }
         }
     }
 
     #[inline(always)]
-    fn after(&mut self) {
-        match self.at {
-            1 | 5 => self.secret = self.state,
-            2 | 6 => self.inner = self.state,
-            3 | 7 => self.outer = self.state,
+    fn after(&mut self, step: u32) {
+        match step {
+            1 | 5 => copy(&self.hash.state, &mut self.secret),
+            2 | 6 => copy(&self.hash.state, &mut self.inner),
+            3 | 7 => copy(&self.hash.state, &mut self.outer),
             9 | 11 | 13 => {
-                let out = match self.at {
+                let out = match step {
                     9 => &mut self.out[0],
                     11 => &mut self.out[1],
                     _ => &mut self.out[2],
                 };
-                out[0] = self.state[0];
-                out[1] = self.state[1];
-                out[2] = self.state[2];
-                out[3] = self.state[3];
+                out[0] = self.hash.state[0];
+                out[1] = self.hash.state[1];
+                out[2] = self.hash.state[2];
+                out[3] = self.hash.state[3];
             }
             _ => {}
         }
-    }
-}
-
-#[inline(always)]
-fn copy8(from: &[u32; 8], to: &mut [u32; 16]) {
-    for (to, from) in to.iter_mut().zip(from) {
-        *to = *from;
     }
 }
 
@@ -235,10 +241,16 @@ impl Step for Turn<'_> {
     #[inline(always)]
     fn step(&mut self) -> ControlFlow<()> {
         let derivation = &mut *self.0;
-        derivation.before();
-        sha256::compress(&mut derivation.state, &mut derivation.block);
-        derivation.after();
-        derivation.at = derivation.at.wrapping_add(1);
+        let at = derivation.at;
+        derivation.at = at.wrapping_add(1);
+        let turn = at % sha256::TURNS;
+        if turn == 0 {
+            derivation.before(at / sha256::TURNS);
+        }
+        derivation.hash.turn(turn);
+        if turn == sha256::TURNS - 1 {
+            derivation.after(at / sha256::TURNS);
+        }
         ControlFlow::Continue(())
     }
 }
@@ -246,13 +258,10 @@ impl Step for Turn<'_> {
 /// Fills `keys` from what [`Derivation::start`] laid out.
 #[inline(always)]
 pub(super) fn derive(derivation: &mut Derivation, keys: &mut Keys) {
-    repeat(STEPS, &mut Turn(derivation));
+    repeat(STEPS * sha256::TURNS, &mut Turn(derivation));
     aes::expand(&derivation.out[0], &mut keys.packet);
     aes::expand(&derivation.out[2], &mut keys.header);
-    keys.iv[0] = derivation.out[1][0];
-    keys.iv[1] = derivation.out[1][1];
-    keys.iv[2] = derivation.out[1][2];
-    keys.reserved = 0;
+    copy(&derivation.out[1], &mut keys.iv);
 }
 
 #[cfg(test)]
@@ -274,7 +283,7 @@ pub(crate) mod tests {
     fn check(version: Version, key: [u32; 4], iv: [u32; 3], hp: [u32; 4]) {
         let keys = keys_of(version, &DCID);
         assert_eq!(keys.packet[..4], key);
-        assert_eq!(keys.iv, iv);
+        assert_eq!(keys.iv[..3], iv);
         assert_eq!(keys.header[..4], hp);
     }
 

@@ -123,6 +123,8 @@ pub struct Scratch {
     position: u32,
     block: u32,
     number: u64,
+    /// What the packet number is measured against.
+    expected: u64,
     derivation: Derivation,
     own: Keys,
     keys: Keys,
@@ -205,12 +207,12 @@ impl Scratch {
         } else {
             len
         };
-        self.cursor = 0;
-        self.packets = 0;
-        self.initials = 0;
-        self.seen = 0;
+        buffer::put(&mut self.cursor, 0);
+        buffer::put(&mut self.packets, 0);
+        buffer::put(&mut self.initials, 0);
+        buffer::put(&mut self.seen, 0);
         self.next = Next::HEADER;
-        self.reason = 0;
+        buffer::put(&mut self.reason, 0);
     }
 
     #[inline(always)]

@@ -3,47 +3,25 @@
 
 use core::ops::ControlFlow;
 
-use super::{Next, QuicHello, Scratch, Seen, Stage, aes};
+use super::{Next, QuicHello, Scratch, Seen, Stage, aes, buffer::put};
 use crate::bpf::{Step, repeat};
 
 const TAG: u32 = 16;
 /// Blocks of the longest payload.
 const BLOCKS: u32 = (super::CHUNK / 16) as u32;
 
-/// Reads the present packet under `scratch.keys` into `scratch.plain`.
+/// Reads the present packet under `scratch.keys` into `scratch.plain`; an
+/// empty one says that it cannot be read.
 #[inline(always)]
 pub(super) fn decrypt(scratch: &mut Scratch, hello: &QuicHello) {
-    let sample_at = scratch.number_at.wrapping_add(4);
-    let sample = block(
-        scratch.datagram.load(sample_at),
-        scratch.datagram.load(sample_at.wrapping_add(8)),
-    );
-    let mask = aes::encrypt(&scratch.keys.header, sample);
-    // The first byte of a long header carries four protected bits.
-    let first = scratch.datagram.load(scratch.first_at) as u8 ^ ((mask[0] >> 24) as u8 & 0x0f);
-    let number_len = u32::from(first & 3).wrapping_add(1);
-    let masked = scratch.datagram.load(scratch.number_at).swap_bytes() >> 32;
-    let masked = masked as u32 ^ (mask[0] << 8 | mask[1] >> 24);
-    let truncated = masked >> (32_u32.wrapping_sub(number_len << 3) & 31);
-
-    let payload_at = scratch.number_at.wrapping_add(number_len);
-    let taken = payload_at.wrapping_add(TAG);
-    let reserved_bits = first & 0x0c;
-    if reserved_bits != 0 || taken >= scratch.end {
-        scratch.plain_len = 0;
-        scratch.next = Next::FRAMES;
-        return;
-    }
-    scratch.plain_len = scratch.end.wrapping_sub(taken);
-    let expected = if scratch.stage == Stage::SAME || scratch.stage == Stage::KEPT {
+    put(&mut scratch.plain_len, 0);
+    put(&mut scratch.block, 0);
+    scratch.expected = if scratch.stage == Stage::SAME || scratch.stage == Stage::KEPT {
         hello.next_number
     } else {
         0
     };
-    scratch.number = full_number(truncated, number_len, expected);
-    scratch.payload_at = payload_at;
-    scratch.block = 0;
-    repeat(BLOCKS, &mut Turn(scratch));
+    repeat(BLOCKS + 1, &mut Turn(scratch));
     scratch.next = Next::FRAMES;
 }
 
@@ -74,25 +52,71 @@ fn block(low: u64, high: u64) -> [u32; 4] {
     ]
 }
 
+/// One block of the cipher: first the mask of the header, then the payload.
 struct Turn<'a>(&'a mut Scratch);
+
+impl Turn<'_> {
+    #[inline(always)]
+    fn sample(&self) -> [u32; 4] {
+        let at = self.0.number_at.wrapping_add(4);
+        block(
+            self.0.datagram.load(at),
+            self.0.datagram.load(at.wrapping_add(8)),
+        )
+    }
+
+    #[inline(always)]
+    fn counter(&self) -> [u32; 4] {
+        let keys = &self.0.keys;
+        [
+            keys.iv[0],
+            keys.iv[1] ^ (self.0.number >> 32) as u32,
+            keys.iv[2] ^ self.0.number as u32,
+            // The payload's first block has number 1 here, counter 2 there.
+            self.0.block.wrapping_add(1),
+        ]
+    }
+
+    /// Reads the packet number and where the payload starts and ends.
+    #[inline(always)]
+    fn unmask(&mut self, mask: [u32; 4]) {
+        let scratch = &mut *self.0;
+        // The first byte of a long header has four protected bits.
+        let first = scratch.datagram.load(scratch.first_at) as u8 ^ ((mask[0] >> 24) as u8 & 0x0f);
+        let number_len = u32::from(first & 3).wrapping_add(1);
+        let number = (scratch.datagram.load(scratch.number_at).swap_bytes() >> 32) as u32;
+        let number = number ^ (mask[0] << 8 | mask[1] >> 24);
+        let number = number >> (32_u32.wrapping_sub(number_len << 3) & 31);
+        scratch.number = full_number(number, number_len, scratch.expected);
+        scratch.payload_at = scratch.number_at.wrapping_add(number_len);
+        let taken = scratch.payload_at.wrapping_add(TAG);
+        let reserved_bits = first & 0x0c;
+        if reserved_bits == 0 && taken < scratch.end {
+            scratch.plain_len = scratch.end.wrapping_sub(taken);
+        }
+    }
+}
 
 impl Step for Turn<'_> {
     #[inline(always)]
     fn step(&mut self) -> ControlFlow<()> {
-        let scratch = &mut *self.0;
-        let turn = scratch.block;
-        let to = turn << 4;
-        if to >= scratch.plain_len {
+        let turn = self.0.block;
+        let to = turn.wrapping_sub(1) << 4;
+        if turn != 0 && to >= self.0.plain_len {
             return ControlFlow::Break(());
         }
-        scratch.block = turn.wrapping_add(1);
-        let counter = [
-            scratch.keys.iv[0],
-            scratch.keys.iv[1] ^ (scratch.number >> 32) as u32,
-            scratch.keys.iv[2] ^ scratch.number as u32,
-            turn.wrapping_add(2),
-        ];
-        let stream = aes::encrypt(&scratch.keys.packet, counter);
+        let (keys, input) = if turn == 0 {
+            (&self.0.keys.header, self.sample())
+        } else {
+            (&self.0.keys.packet, self.counter())
+        };
+        let stream = aes::encrypt(keys, input);
+        self.0.block = turn.wrapping_add(1);
+        if turn == 0 {
+            self.unmask(stream);
+            return ControlFlow::Continue(());
+        }
+        let scratch = &mut *self.0;
         let low = (u64::from(stream[0]) << 32 | u64::from(stream[1])).swap_bytes();
         let high = (u64::from(stream[2]) << 32 | u64::from(stream[3])).swap_bytes();
         let from = scratch.payload_at.wrapping_add(to);
