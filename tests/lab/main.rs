@@ -1,3 +1,4 @@
 //! Real clients against real servers, through the filter, in namespaces.
 
+mod clients;
 mod topology;

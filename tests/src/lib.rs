@@ -1,7 +1,29 @@
 #![doc = "Harness of the kernel and lab tests."]
 
+use std::path::{Path, PathBuf};
+
+pub mod clients;
 pub mod lab;
 pub mod netns;
+pub mod process;
 pub mod reach;
+pub mod scratch;
+pub mod servers;
 pub mod skip;
 pub mod switch;
+
+/// Everything built lies here.
+pub fn target() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../target")
+}
+
+/// The Python that has the lab's packages (`cargo xtask setup`).
+fn python() -> PathBuf {
+    target().join("venv/bin/python")
+}
+
+fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("scripts")
+        .join(name)
+}
