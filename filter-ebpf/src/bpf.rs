@@ -65,3 +65,11 @@ pub fn opaque(value: u64) -> u64 {
     #[cfg(not(target_arch = "bpf"))]
     value
 }
+
+/// `len`, which lies in `1..=LIMIT`, in a form whose bounds the verifier sees;
+/// LIMIT is a power of two. (6.1 does not learn from a comparison with 0.)
+#[inline(always)]
+pub fn between_one_and<const LIMIT: u32>(len: u32) -> u32 {
+    const { assert!(LIMIT.is_power_of_two()) };
+    (opaque(u64::from(len.wrapping_sub(1))) as u32 & (LIMIT - 1)) + 1
+}

@@ -2,8 +2,9 @@
 
 use super::pod;
 
-/// Spans kept per room: eight days of a school with twenty windows a day.
-pub const SPANS: usize = 192;
+/// Spans kept per room: eight days of a school with thirty windows a day. A
+/// power of two, so that a mask bounds an index.
+pub const SPANS: usize = 256;
 
 /// A span in which a room is open: `[start, end)` in nanoseconds of
 /// CLOCK_MONOTONIC.

@@ -93,7 +93,7 @@ mod tests {
             ("Secret", size_of::<Secret>()),
         ];
         let want = [
-            ("Access", 3144),
+            ("Access", 4168),
             ("Config", 104),
             ("Group", 48),
             ("Room", 192),

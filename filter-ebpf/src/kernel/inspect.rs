@@ -9,9 +9,9 @@ use filter_ebpf::{
         CONTENT, CONTENT_SLOTS, CONTENT_STEP, Content, FlowFlags, Hello, Protocol, Reason, Tail,
         Verdict,
     },
-    bpf::opaque,
+    bpf::{between_one_and, opaque},
     frame::tcp_flags,
-    inspect::{CHUNK, Chunk, Progress, plain, sniff, tls},
+    inspect::{Chunk, Progress, plain, sniff, tls},
 };
 
 use super::{
@@ -176,18 +176,15 @@ fn load(ctx: &XdpContext, s: &mut Scratch, hello: &Hello) -> bool {
         && let Some(content) = content(hello.content)
     {
         let at = opaque(u64::from(at)) as usize & (CONTENT - 1);
-        let len = opaque(u64::from(len)) as u32 & (CONTENT_STEP as u32 * 2 - 1);
-        if len > 0 && len <= CONTENT_STEP as u32 {
-            // SAFETY: `at` lies below CONTENT and `len` is at most
-            // CONTENT_STEP, which the buffer holds past CONTENT.
-            unsafe {
-                bpf_xdp_load_bytes(
-                    ctx.as_ptr().cast(),
-                    s.meta.payload.wrapping_add(s.skip),
-                    content.bytes.as_mut_ptr().add(at).cast(),
-                    len,
-                );
-            }
+        // SAFETY: `at` lies below CONTENT and `len` is at most CONTENT_STEP,
+        // which the buffer holds past CONTENT.
+        unsafe {
+            bpf_xdp_load_bytes(
+                ctx.as_ptr().cast(),
+                s.meta.payload.wrapping_add(s.skip),
+                content.bytes.as_mut_ptr().add(at).cast(),
+                between_one_and::<{ CONTENT_STEP as u32 }>(len),
+            );
         }
     }
     true
@@ -198,16 +195,16 @@ fn load(ctx: &XdpContext, s: &mut Scratch, hello: &Hello) -> bool {
 #[inline(always)]
 pub(crate) fn piece(ctx: &XdpContext, s: &mut Scratch) -> Option<u32> {
     let left = s.meta.payload_len.wrapping_sub(s.skip);
+    if left == 0 {
+        return None;
+    }
     let len = if left > CONTENT_STEP as u32 {
         CONTENT_STEP as u32
     } else {
         left
     };
-    let len = opaque(u64::from(len)) as u32 & (CHUNK as u32 - 1);
-    if len == 0 {
-        return None;
-    }
-    // SAFETY: `len` is below CHUNK, the chunk's size.
+    let len = between_one_and::<{ CONTENT_STEP as u32 }>(len);
+    // SAFETY: `len` is at most CONTENT_STEP, less than the chunk's size.
     let result = unsafe {
         bpf_xdp_load_bytes(
             ctx.as_ptr().cast(),

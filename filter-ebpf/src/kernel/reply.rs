@@ -13,6 +13,7 @@ use aya_ebpf::{
 };
 use filter_ebpf::{
     abi::Protocol,
+    bpf::between_one_and,
     frame::{MetaFlags, tcp_flags},
     reply::{self, PAGE_MAX},
 };
@@ -140,10 +141,7 @@ fn send(ctx: &XdpContext, s: &mut Scratch, len: u32) -> Option<()> {
                 2,
             );
         }
-        let len = filter_ebpf::bpf::opaque(u64::from(len)) as u32 & 0x7ff;
-        if len == 0 || len > REPLY as u32 {
-            return None;
-        }
+        let len = between_one_and::<{ REPLY as u32 }>(len);
         if bpf_xdp_store_bytes(raw, s.meta.l3, s.reply.as_mut_ptr().cast(), len) != 0 {
             return None;
         }

@@ -10,8 +10,8 @@ use filter_ebpf::{
 
 use super::conclude::Names;
 
-/// Longest reply: headers and the 403 page.
-pub(crate) const REPLY: usize = 1536;
+/// Room for a reply: headers and the 403 page.
+pub(crate) const REPLY: usize = filter_ebpf::reply::BUFFER;
 
 /// The flow was judged under older rules: judge it again.
 pub(crate) const AGAIN_FLOW: u8 = 1;

@@ -7,7 +7,7 @@
 use crate::frame::{Meta, MetaFlags, tcp_flags};
 
 /// Size of the buffer that replies are written to.
-pub const BUFFER: usize = 1536;
+pub const BUFFER: usize = 2048;
 /// Longest 403 response in bytes; a multiple of four.
 pub const PAGE_MAX: u32 = 1024;
 
