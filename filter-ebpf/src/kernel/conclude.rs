@@ -110,14 +110,17 @@ pub(crate) fn decide(s: &mut Scratch) -> Opinion {
     };
     let flags = s.flow.flags;
     if flags & FlowFlags::DEAD != 0 {
-        return s.row.deny(Reason::Conflict, NO_CATEGORY);
+        return s.row.deny(Reason::from_u8(s.flow.reason), NO_CATEGORY);
     }
     // What is no protocol error but an attempt to hide is refused whatever
     // the group may do.
     let failed = Reason::from_u8(s.failed);
     match failed {
         Reason::Unknown | Reason::UnknownProtocol | Reason::Proxy => {}
-        _ => return s.row.deny(failed, NO_CATEGORY),
+        _ => {
+            s.flow.flags |= FlowFlags::DEAD;
+            return s.row.deny(failed, NO_CATEGORY);
+        }
     }
     names(s);
     if s.names.blocked != 0 {

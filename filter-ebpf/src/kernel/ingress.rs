@@ -74,6 +74,8 @@ pub(crate) fn begin(s: &mut Scratch) {
     s.again = 0;
     s.failed = 0;
     s.name_len = 0;
+    s.range_blocked = 0;
+    s.range_granted = 0;
     s.event.set = 0;
 }
 
@@ -121,6 +123,8 @@ fn established(ctx: &XdpContext, view: &View, flow: &mut Flow, s: &mut Scratch) 
                 return None;
             }
         }
+    } else if flow.watch != 0 && begins_quic(view, &s.meta) {
+        return None;
     }
     let reason = Reason::from_u8(flow.reason);
     s.room = u32::from(flow.room);
@@ -135,6 +139,16 @@ fn established(ctx: &XdpContext, view: &View, flow: &mut Flow, s: &mut Scratch) 
     count(s.room, verdict, reason, s.meta.frame_len);
     count_category(flow.category, verdict, s.meta.frame_len);
     Some(xdp_action::XDP_PASS)
+}
+
+/// Whether a datagram has a QUIC long header (RFC 8999 §5.1): junk before it
+/// must not hide a hello (Q05).
+#[inline(always)]
+fn begins_quic(view: &View, meta: &Meta) -> bool {
+    match view.at::<1>(meta.payload) {
+        Some(first) => first.u8::<0>() >= 0xc0,
+        None => false,
+    }
 }
 
 /// Whether a payload may begin another hello in a connection that was judged

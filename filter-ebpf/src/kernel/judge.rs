@@ -2,7 +2,7 @@
 
 use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
 use filter_ebpf::{
-    abi::{Flow, FlowFlags, FlowKey, Group, Protocol, Reason, Room, Tail, Verdict},
+    abi::{Flow, FlowFlags, FlowKey, Group, GroupFlags, Protocol, Reason, Room, Tail, Verdict},
     access::door,
     frame::{MAX_HEADER_OFFSET, MetaFlags, View, is_udp_tunnel, tcp_flags},
     judge::{NO_CATEGORY, OWN_NETWORK, Opinion, Row},
@@ -218,11 +218,16 @@ fn tcp(s: &mut Scratch, group: &Group) -> Next {
         s.set_opinion(opinion);
         return Next::Finish;
     }
+    if range.is_none() && is_foreign_resolver(s) {
+        let opinion = s.row.deny(Reason::Resolver, NO_CATEGORY);
+        s.set_opinion(opinion);
+        return Next::Finish;
+    }
     let syn = s.meta.tcp & tcp_flags::SYN != 0;
+    if syn && s.meta.tcp & tcp_flags::ACK == 0 {
+        stream::syn(&s.meta.key, s.meta.seq.wrapping_add(1));
+    }
     if s.meta.payload_len == 0 {
-        if syn && s.meta.tcp & tcp_flags::ACK == 0 {
-            stream::syn(&s.meta.key, s.meta.seq.wrapping_add(1));
-        }
         s.set(Verdict::Pass, Reason::Handshake);
         return Next::Finish;
     }
@@ -256,6 +261,11 @@ fn udp(view: &View, s: &mut Scratch, group: &Group) -> Next {
         s.set_opinion(opinion);
         return Next::Finish;
     }
+    if range.is_none() && is_foreign_resolver(s) {
+        let opinion = s.row.deny(Reason::Resolver, NO_CATEGORY);
+        s.set_opinion(opinion);
+        return Next::Finish;
+    }
     let first = if s.meta.payload > MAX_HEADER_OFFSET {
         0
     } else {
@@ -272,7 +282,6 @@ fn udp(view: &View, s: &mut Scratch, group: &Group) -> Next {
             s.protocol = Protocol::Quic as u8;
             let opinion = s.row.unjudged(group.quic, Reason::QuicRefused);
             s.set_opinion(opinion);
-            remember(s, 0);
             return Next::Finish;
         }
     }
@@ -284,8 +293,18 @@ fn udp(view: &View, s: &mut Scratch, group: &Group) -> Next {
         None => s.row.default(),
     };
     s.set_opinion(opinion);
-    remember(s, FlowFlags::BY_RANGE);
+    // A flood of refused datagrams must not push out the flows that live.
+    if opinion.verdict == Verdict::Pass {
+        remember(s, FlowFlags::BY_RANGE);
+    }
     Next::Finish
+}
+
+/// Name services that a group with the school's resolver may not reach (D02):
+/// DNS, DNS over TLS and QUIC (RFC 7858 §3.1, RFC 9250 §4.1.1).
+#[inline(always)]
+fn is_foreign_resolver(s: &Scratch) -> bool {
+    s.row.flags & GroupFlags::SCHOOL_DNS != 0 && matches!(s.meta.key.server_port, 53 | 853)
 }
 
 #[inline(always)]
@@ -350,6 +369,7 @@ pub(crate) fn remember(s: &mut Scratch, flags: u8) {
         base_seq: s.meta.seq,
         room: s.room as u16,
         group: s.group as u16,
+        watch: u8::from(s.row.by_name()),
         ..Flow::EMPTY
     };
     let _ = FLOWS.insert(&s.meta.key, &s.flow, 0);
