@@ -5,5 +5,6 @@ pub mod control;
 pub mod image;
 pub mod kernel;
 pub mod lists;
+pub mod metrics;
 pub mod replay;
 pub mod store;
