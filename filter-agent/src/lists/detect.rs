@@ -36,6 +36,14 @@ pub(super) fn format(sample: &[u8]) -> Format {
         .copied()
         .max_by_key(|&format| votes[format as usize]);
     match best {
+        // Plain lists hold stray addresses.
+        Some(best @ (Format::Netset | Format::Ranges | Format::Drop)) => {
+            if votes[best as usize] > names {
+                best
+            } else {
+                Format::Domains
+            }
+        }
         // One stray rule among plain names must not change what they mean.
         Some(best) if votes[best as usize] * 10 > names => best,
         _ if votes[Format::V2fly as usize] > 0 => Format::V2fly,

@@ -115,7 +115,14 @@ impl<'a, S: Sink + ?Sized> Emit<'a, S> {
             None => (url, &b""[..]),
         };
         if !matches!(path, b"" | b"/") {
-            return self.ignore(IgnoredKind::Path, text);
+            let prefix = path.strip_prefix(b"/").is_some_and(is_numeric);
+            let bad_prefix = prefix && range::address(authority).is_some();
+            let kind = if bad_prefix {
+                IgnoredKind::Address
+            } else {
+                IgnoredKind::Path
+            };
+            return self.ignore(kind, text);
         }
         let authority = match memchr::memrchr(b'@', authority) {
             Some(at) if scheme => authority.get(at + 1..).unwrap_or(&[]),
@@ -135,10 +142,10 @@ impl<'a, S: Sink + ?Sized> Emit<'a, S> {
                 self.name(authority, scope, exception);
             };
         }
-        let kind = if memchr::memchr(b'*', text).is_some() {
-            IgnoredKind::Wildcard
-        } else {
-            error.into()
+        let kind = match error {
+            _ if memchr::memchr(b'*', text).is_some() => IgnoredKind::Wildcard,
+            _ if is_numeric(text) => IgnoredKind::Address,
+            error => error.into(),
         };
         self.ignore(kind, text);
     }
@@ -191,6 +198,11 @@ fn inside_reserved(range: &IpRange) -> bool {
     RESERVED
         .iter()
         .any(|reserved| reserved.contains(range.first()) && reserved.contains(range.last()))
+}
+
+/// Digits and dots only: part of an address, or nearly one.
+fn is_numeric(text: &[u8]) -> bool {
+    text.iter().all(|b| b.is_ascii_digit() || *b == b'.')
 }
 
 /// The host of `host:port`; `None` when there is no port.

@@ -22,6 +22,12 @@ const NAMED: usize = 12;
 #[derive(Clone, Copy, Debug)]
 pub enum Source<'a> {
     File(&'a Path),
+    /// A file that was fetched from elsewhere: errors speak of `name`, and
+    /// nothing that lies beside the file belongs to the list.
+    Copy {
+        path: &'a Path,
+        name: &'a str,
+    },
     /// `name` stands for the path in errors.
     Bytes {
         name: &'a str,
@@ -101,14 +107,14 @@ impl Source<'_> {
     pub(super) fn place(&self) -> String {
         match self {
             Self::File(path) => path.display().to_string(),
-            Self::Bytes { name, .. } => (*name).to_owned(),
+            Self::Bytes { name, .. } | Self::Copy { name, .. } => (*name).to_owned(),
         }
     }
 
     fn open(&self) -> Result<(Box<dyn Read + '_>, u64), ListError> {
         match self {
             Self::Bytes { data, .. } => Ok((Box::new(Cursor::new(*data)), data.len() as u64)),
-            Self::File(path) => {
+            Self::File(path) | Self::Copy { path, .. } => {
                 let failed = |source| ListError::Read {
                     place: self.place(),
                     source,
@@ -306,11 +312,10 @@ impl Job<'_> {
     }
 
     fn format(&self, path: &str, sample: &[u8]) -> (Format, Part) {
-        let own_name = match self.source {
-            Source::File(file) if path.is_empty() => {
-                file.file_name().and_then(|name| name.to_str())
-            }
-            _ => None,
+        let own_name = match *self.source {
+            _ if !path.is_empty() => None,
+            Source::File(file) => file.file_name().and_then(|name| name.to_str()),
+            Source::Copy { name, .. } | Source::Bytes { name, .. } => Some(name),
         };
         let part = detect::part(own_name.unwrap_or(path));
         match (self.options.format, part) {
@@ -390,7 +395,7 @@ impl Job<'_> {
                 self.decoded(emit, path, &mut Stream::new(file), include.filters.clone())?;
                 Ok(true)
             }
-            Source::Bytes { .. } if !self.in_archive(from) => Ok(false),
+            Source::Bytes { .. } | Source::Copy { .. } if !self.in_archive(from) => Ok(false),
             _ => {
                 let mut found = false;
                 self.walk(&mut |job, member, stream| {

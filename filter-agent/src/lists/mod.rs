@@ -3,7 +3,8 @@
 //! [`import`] reads what schools really use (see [`Format`]), packed or not,
 //! and streams every entry into a [`Sink`]; what it leaves out is counted in
 //! the [`Report`], each kind with its first examples. [`find`] answers which
-//! line of a list speaks about a name or an address.
+//! line of a list speaks about a name or an address. [`update`] fetches a list and keeps
+//! the last good copy.
 //!
 //! What a list can never do, whatever it holds: block a public suffix (`com`)
 //! or the network the school itself lives in (`10.0.0.0/8`, `0.0.0.0/0`);
@@ -20,6 +21,7 @@ mod lines;
 mod name;
 mod range;
 mod report;
+pub mod update;
 
 pub use error::ListError;
 pub use find::{Match, Question, find};

@@ -193,6 +193,9 @@ const fn v6(first: u128, prefix: u32) -> IpRange {
     }
 }
 
+/// Two addresses and blanks between them take less.
+pub(super) const RANGE_MAX: usize = 96;
+
 /// A range as it was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Written {
@@ -209,8 +212,7 @@ pub fn parse_range(text: &[u8]) -> Option<IpRange> {
 }
 
 pub(super) fn written(text: &[u8]) -> Option<Written> {
-    // Two addresses and blanks take less.
-    if text.len() > 96 {
+    if text.len() > RANGE_MAX {
         return None;
     }
     if let Some(at) = memchr::memchr(b'/', text) {

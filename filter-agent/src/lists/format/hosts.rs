@@ -30,7 +30,7 @@ pub(super) fn line<S: Sink + ?Sized>(text: &[u8], out: &mut Emit<'_, S>) {
         if boilerplate(name) || address(name).is_some() {
             out.ignore(IgnoredKind::Boilerplate, text);
         } else if sinkhole {
-            out.name(name, out.scope, false);
+            out.bare(name);
         } else {
             out.ignore(IgnoredKind::Rewrite, text);
         }

@@ -2,6 +2,7 @@
 
 use super::before_comment;
 use crate::lists::emit::Emit;
+use crate::lists::range::RANGE_MAX;
 use crate::lists::{IgnoredKind, Sink, parse_range};
 
 pub(super) fn line<S: Sink + ?Sized>(text: &[u8], out: &mut Emit<'_, S>) {
@@ -27,7 +28,8 @@ pub(super) fn line<S: Sink + ?Sized>(text: &[u8], out: &mut Emit<'_, S>) {
     }
     // P2P: the description comes first and may hold colons; the range is
     // the longest text after a colon that reads as one.
-    let mut from = 0;
+    // No range is longer than two addresses and blanks.
+    let mut from = text.len().saturating_sub(RANGE_MAX + 1);
     while let Some(at) = memchr::memchr(b':', text.get(from..).unwrap_or(&[])) {
         from += at + 1;
         let rest = text.get(from..).unwrap_or(&[]).trim_ascii();

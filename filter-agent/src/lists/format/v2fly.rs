@@ -94,7 +94,9 @@ impl List {
         match str::from_utf8(name) {
             Ok(name) if !name.is_empty() && name.len() <= 64 && name.bytes().all(|b| fits(&b)) => {
                 let mut filters = self.filters.clone();
-                if filter != Filter::default() {
+                // Each filter once, or lists that include each other with
+                // attributes would never come to an end.
+                if filter != Filter::default() && !filters.contains(&filter) {
                     filters.push(filter);
                 }
                 self.includes.push(Include {

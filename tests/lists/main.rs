@@ -1,0 +1,16 @@
+//! Lists: every format, packing, damage, updates, and speed.
+//!
+//! `FORMAT/NAME.in` is a list, `FORMAT/NAME.expected` what an import of it
+//! gives. After a wanted change write the expectations anew with
+//! `LISTS_WRITE=1` and read the difference.
+
+mod broken;
+mod find;
+mod formats;
+mod mutate;
+mod packing;
+mod record;
+mod server;
+mod speed;
+mod update;
+mod update_local;
