@@ -2,14 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
+pub mod agent;
 pub mod clients;
 pub mod lab;
 pub mod netns;
 pub mod process;
 pub mod reach;
+pub mod school;
 pub mod scratch;
 pub mod servers;
 pub mod skip;
+pub mod stream;
 pub mod switch;
 
 /// Everything built lies here.

@@ -1,5 +1,6 @@
 //! Development tasks: `cargo xtask help` lists them.
 
+mod demo;
 mod ebpf;
 mod exec;
 mod paths;
@@ -24,6 +25,8 @@ enum Task {
     Setup,
     /// Build the kernel half, then the agent.
     Build,
+    /// Set up, then show the main job on real clients.
+    Demo,
     /// Set up, then run all tests, here and on Debian's kernels.
     Test,
     /// Run the kernel tests on Debian's kernels under QEMU.
@@ -34,6 +37,7 @@ fn main() -> Result<()> {
     match Args::parse().task {
         Task::Setup => setup::run(),
         Task::Build => ebpf::build().map(|object| println!("{}", object.display())),
+        Task::Demo => demo::run(),
         Task::Test => test::run(),
         Task::Vm => vm::run(),
     }
