@@ -1,0 +1,193 @@
+//! `[[category]]`: hosts, ranges and lists.
+
+use std::path::PathBuf;
+
+use filter_ebpf::abi::MAX_CATEGORIES;
+use toml::de::DeValue;
+
+use super::fields::{At, Fields, Value, expected, text};
+use super::names::{Context, decision};
+use super::network::{is_url, net};
+use crate::policy::problem::Problems;
+use crate::policy::{BareName, Category, Host, InlineHost, InlineRange, ListFrom, ListSource};
+
+/// Entries written in the policy itself, per category.
+const MAX_INLINE: usize = 10_000;
+/// Lists per category.
+const MAX_LISTS: usize = 64;
+
+const BARE: &[(&str, BareName)] = &[("host", BareName::Host), ("subtree", BareName::Subtree)];
+
+/// Names of the formats that `format` may give; anything else is found out
+/// from the content.
+const FORMATS: &[&str] = &[
+    "domains",
+    "hosts",
+    "adblock",
+    "dnsmasq",
+    "rpz",
+    "squidguard",
+    "netset",
+    "ranges",
+    "drop",
+    "v2fly",
+];
+
+pub(super) fn categories(
+    top: &mut Fields<'_, '_>,
+    cx: &Context,
+    out: &mut Problems<'_>,
+) -> Vec<Category> {
+    let found = top.tables("category", out);
+    if let Some(over) = found.get(MAX_CATEGORIES) {
+        out.at(
+            &over.span,
+            format!(
+                "expected at most {MAX_CATEGORIES} categories, found {}",
+                found.len()
+            ),
+        );
+    }
+    found
+        .into_iter()
+        .map(|fields| category(fields, cx, out))
+        .collect()
+}
+
+fn category(mut fields: Fields<'_, '_>, cx: &Context, out: &mut Problems<'_>) -> Category {
+    let name = fields.take("name").and_then(|name| name.get_ref().as_str());
+    // A teacher who writes example.org means its pages on www. too.
+    let bare = fields.word("names", BARE, out).unwrap_or(BareName::Subtree);
+    let force = fields.flag("force", out).unwrap_or(false);
+    let hosts = fields.list("hosts", out, |value, out| host(value, bare, force, out));
+    let ranges = fields.list("ranges", out, |value, out| {
+        let net = net(value, out)?;
+        Some(InlineRange {
+            net,
+            line: out.line(value.span().start),
+        })
+    });
+    for (key, len) in [("hosts", hosts.len()), ("ranges", ranges.len())] {
+        if len > MAX_INLINE {
+            out.at(&fields.spot(key), format!("expected at most {MAX_INLINE} entries here, found {len}; put them into a list file"));
+        }
+    }
+    let lists = fields.list("lists", out, |value, out| list(value, bare, force, out));
+    if lists.len() > MAX_LISTS {
+        out.at(
+            &fields.spot("lists"),
+            format!("expected at most {MAX_LISTS} lists, found {}", lists.len()),
+        );
+    }
+    let category = Category {
+        name: name.unwrap_or_default().trim().to_string(),
+        title: fields.text("title", out).map(|title| title.value),
+        locked: fields.flag("locked", out).unwrap_or(false),
+        ech_provider: fields.flag("ech_provider", out).unwrap_or(false),
+        bare,
+        hosts,
+        ranges,
+        lists,
+        decision: decision(&mut fields, cx, out),
+        line: out.line(fields.span.start),
+    };
+    fields.finish(out);
+    category
+}
+
+fn host(
+    value: &Value<'_>,
+    bare: BareName,
+    force: bool,
+    out: &mut Problems<'_>,
+) -> Option<InlineHost> {
+    let found = text(value, out)?;
+    match Host::parse(&found.value, bare, force) {
+        Ok(host) => Some(InlineHost {
+            host,
+            line: out.line(found.span.start),
+        }),
+        Err(error) => {
+            out.at(&found.span, error.to_string());
+            None
+        }
+    }
+}
+
+fn list(
+    value: &Value<'_>,
+    bare: BareName,
+    force: bool,
+    out: &mut Problems<'_>,
+) -> Option<ListSource> {
+    let line = out.line(value.span().start);
+    let mut source = ListSource {
+        from: ListFrom::File(PathBuf::new()),
+        format: None,
+        bare,
+        force,
+        member: None,
+        sha256: None,
+        minisign: None,
+        line,
+    };
+    match value.get_ref() {
+        DeValue::String(_) => {
+            source.from = from(&text(value, out)?, out)?;
+            Some(source)
+        }
+        DeValue::Table(table) => {
+            let mut fields = Fields::new(table, value.span());
+            let at = fields.need_text("from", "\"lists/adult.txt\" or a URL", out);
+            if let Some(format) = fields.text("format", out) {
+                source.format = known_format(&format, out);
+            }
+            source.bare = fields.word("names", BARE, out).unwrap_or(bare);
+            source.force = fields.flag("force", out).unwrap_or(force);
+            source.member = fields.text("member", out).map(|member| member.value);
+            source.sha256 = fields.text("sha256", out).and_then(|sum| sha256(&sum, out));
+            source.minisign = fields.text("minisign", out).map(|key| key.value);
+            fields.finish(out);
+            source.from = from(&at?, out)?;
+            Some(source)
+        }
+        other => {
+            out.at(
+                &value.span(),
+                expected("a file, a URL or { from = \"lists/adult.txt\", … }", other),
+            );
+            None
+        }
+    }
+}
+
+fn known_format(format: &At<String>, out: &mut Problems<'_>) -> Option<String> {
+    if FORMATS.contains(&format.value.as_str()) {
+        return Some(format.value.clone());
+    }
+    out.at(
+        &format.span,
+        format!(
+            "expected one of the formats {}, found \"{}\"",
+            FORMATS.join(", "),
+            format.value
+        ),
+    );
+    None
+}
+
+fn sha256(sum: &At<String>, out: &mut Problems<'_>) -> Option<String> {
+    let lower = sum.value.to_ascii_lowercase();
+    if lower.len() == 64 && lower.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return Some(lower);
+    }
+    out.at(&sum.span, "expected a SHA-256 sum of 64 hexadecimal digits");
+    None
+}
+
+fn from(found: &At<String>, out: &mut Problems<'_>) -> Option<ListFrom> {
+    if !found.value.contains("://") {
+        return Some(ListFrom::File(PathBuf::from(&found.value)));
+    }
+    is_url(found, &["http://", "https://"], out).then(|| ListFrom::Url(found.value.clone()))
+}

@@ -1,0 +1,85 @@
+//! From the text of a policy to a checked [`Policy`].
+
+mod calendar;
+mod category;
+mod check;
+mod fields;
+mod group;
+mod lesson;
+mod names;
+mod network;
+mod room;
+
+use std::path::Path;
+
+use toml::de::DeTable;
+
+use super::problem::Problems;
+use super::{Policy, PolicyErrors};
+use fields::Fields;
+use names::{Context, Names};
+
+/// Reads a whole policy; every mistake is found at once.
+pub(super) fn policy(text: &str, path: &Path) -> Result<Policy, PolicyErrors> {
+    let mut problems = Problems::new(text, path);
+    let out = &mut problems;
+    let (document, errors) = DeTable::parse_recoverable(text);
+    for error in errors {
+        let span = error.span().unwrap_or(0..0);
+        out.at(
+            &span,
+            format!("not TOML: {}", error.message().replace('\n', ", ")),
+        );
+    }
+    if !out.is_empty() {
+        // What the syntax hides would only bring mistakes that are none.
+        problems.finish()?;
+        return policy("", path);
+    }
+    let mut top = Fields::new(document.get_ref(), 0..0);
+    let policy = read(&mut top, out);
+    top.finish(out);
+    problems.finish()?;
+    Ok(policy)
+}
+
+fn read(top: &mut Fields<'_, '_>, out: &mut Problems<'_>) -> Policy {
+    let school = top.text("school", out).map(|school| school.value);
+    let timezone = network::timezone(top, out);
+    let mut cx = Context::default();
+    names::decisions(top, &mut cx, out);
+    let network = network::network(top, out);
+    let settings = network::settings(top, out);
+    let roles = network::roles(top, out);
+    let persons = network::persons(top, &cx, out);
+
+    cx.categories = Names::of("category", top, out);
+    let categories = category::categories(top, &cx, out);
+    cx.groups = Names::of("group", top, out);
+    let groups = group::groups(top, &cx, &categories, out);
+    cx.bells = Names::of("bells", top, out);
+    let bells = lesson::bells(top, out);
+    cx.timetables = Names::of("timetable", top, out);
+    let mut timetables = lesson::timetables(top, &cx, &bells, out);
+    cx.rooms = Names::of("room", top, out);
+    let rooms = room::rooms(top, &cx, &network, &bells, &mut timetables, out);
+    let calendar = calendar::calendar(top, &cx, out);
+
+    let policy = Policy {
+        path: out.path().to_path_buf(),
+        school,
+        timezone,
+        network,
+        settings,
+        roles,
+        persons,
+        categories,
+        groups,
+        rooms: rooms.iter().map(|room| room.room.clone()).collect(),
+        calendar,
+        bells,
+        timetables,
+    };
+    check::rooms(&rooms, &policy, out);
+    policy
+}
