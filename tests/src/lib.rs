@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 pub mod agent;
 pub mod clients;
+pub mod frames;
 pub mod lab;
 pub mod netns;
 pub mod process;
@@ -12,6 +13,7 @@ pub mod school;
 pub mod scratch;
 pub mod servers;
 pub mod skip;
+pub mod small_school;
 pub mod stream;
 pub mod switch;
 

@@ -17,6 +17,23 @@ pub struct Counters {
 }
 
 impl Counters {
+    /// Reads both counter maps.
+    pub(crate) fn read(reasons: BorrowedFd<'_>, categories: BorrowedFd<'_>) -> Result<Self> {
+        let sum = |map| -> io::Result<Vec<Count>> {
+            sys::sum_per_cpu(map, Count::default(), |sum: &mut Count, one: Count| {
+                sum.packets = sum.packets.wrapping_add(one.packets);
+                sum.bytes = sum.bytes.wrapping_add(one.bytes);
+            })
+        };
+        let by_reason = sum(reasons).map_err(KernelError::io("cannot read COUNTERS"))?;
+        Ok(Self {
+            rooms: (by_reason.len() as u32 / entries(0)).saturating_sub(1),
+            by_reason,
+            by_category: sum(categories)
+                .map_err(KernelError::io("cannot read CATEGORY_COUNTERS"))?,
+        })
+    }
+
     /// Rooms counted for; index `rooms` holds frames of no room.
     pub fn rooms(&self) -> u32 {
         self.rooms
@@ -64,20 +81,4 @@ impl Counters {
 /// Entries of `COUNTERS` for a number of rooms.
 pub(crate) fn entries(rooms: u32) -> u32 {
     counter_index(rooms + 1, Verdict::Pass, Reason::Unknown)
-}
-
-/// Reads both counter maps.
-pub(crate) fn read(reasons: BorrowedFd<'_>, categories: BorrowedFd<'_>) -> Result<Counters> {
-    let sum = |map| -> io::Result<Vec<Count>> {
-        sys::sum_per_cpu(map, Count::default(), |sum: &mut Count, one: Count| {
-            sum.packets = sum.packets.wrapping_add(one.packets);
-            sum.bytes = sum.bytes.wrapping_add(one.bytes);
-        })
-    };
-    let by_reason = sum(reasons).map_err(KernelError::io("cannot read COUNTERS"))?;
-    Ok(Counters {
-        rooms: (by_reason.len() as u32 / entries(0)).saturating_sub(1),
-        by_reason,
-        by_category: sum(categories).map_err(KernelError::io("cannot read CATEGORY_COUNTERS"))?,
-    })
 }

@@ -7,7 +7,7 @@ use aya::Ebpf;
 use aya::maps::{Array, Map, MapData};
 use filter_ebpf::abi::Pod;
 
-use super::counters::{self, Counters};
+use super::counters::Counters;
 use super::error::{KernelError, Result};
 use super::load::{self, ENTRIES};
 use super::pins::{self, Pins};
@@ -87,7 +87,7 @@ impl Generation {
     /// # Errors
     /// When the pins are gone.
     pub fn counters(&self) -> Result<Counters> {
-        counters::read(
+        Counters::read(
             self.open("COUNTERS")?.as_fd(),
             self.open("CATEGORY_COUNTERS")?.as_fd(),
         )

@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::net::IpAddr;
+use std::os::fd::AsFd as _;
 
 use aya::Ebpf;
 use aya::maps::{Array, MapData};
@@ -16,7 +17,7 @@ use super::direction::{Direction, Directions};
 use super::ethernet;
 use super::headers::{address, headers};
 use crate::kernel::load::{LAN_EGRESS, LAN_INGRESS};
-use crate::kernel::{Contents, KernelError, Wire, load, object};
+use crate::kernel::{Contents, Counters, KernelError, Wire, load, object};
 
 /// Actions of the two kinds of programs that let a packet on.
 const XDP_PASS: u32 = 2;
@@ -135,6 +136,21 @@ impl<'a, R: Read> Replay<'a, R> {
             doors_at: None,
             ended: false,
         })
+    }
+
+    /// What the program counted so far.
+    ///
+    /// # Errors
+    /// When the counters cannot be read.
+    pub fn counters(&self) -> Result<Counters, KernelError> {
+        let map = |name: &str| {
+            self.ebpf
+                .map(name)
+                .and_then(load::data)
+                .map(|data| data.fd().as_fd())
+                .ok_or_else(|| KernelError::Object(format!("map {name} is missing")))
+        };
+        Counters::read(map("COUNTERS")?, map("CATEGORY_COUNTERS")?)
     }
 
     fn judge(&mut self) -> Result<Judged, ReplayError> {
