@@ -3,6 +3,7 @@
 pub mod calendar;
 pub mod cli;
 pub mod control;
+pub mod explain;
 pub mod image;
 pub mod kernel;
 pub mod lists;
