@@ -6,6 +6,7 @@
 //! minutes are in it twice.
 
 pub mod access;
+
 mod days;
 pub mod holidays;
 pub mod ics;
@@ -160,3 +161,6 @@ pub struct PlainWindow {
     pub end: u16,
     pub line: usize,
 }
+
+#[cfg(test)]
+mod tests;
