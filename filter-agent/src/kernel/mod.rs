@@ -14,13 +14,14 @@ pub(crate) mod load;
 mod object;
 mod overrides;
 mod pins;
+pub mod preflight;
 mod shared;
 mod sys;
 mod wire;
 
 pub use access::AccessMap;
 pub use attach::{Attached, Hook, HookKind, Interface, Mode, Side};
-pub use clock::{Clock, monotonic_now};
+pub use clock::monotonic_now;
 pub use contents::Contents;
 pub use counters::Counters;
 pub use error::KernelError;
