@@ -3,6 +3,7 @@
 mod demo;
 mod ebpf;
 mod exec;
+mod fuzz;
 mod paths;
 mod setup;
 mod suite;
@@ -29,6 +30,8 @@ enum Task {
     Demo,
     /// Set up, then run all tests, here and on Debian's kernels.
     Test,
+    /// Compare the inspectors with other parsers on mutated input.
+    Fuzz(fuzz::Options),
     /// Run the kernel tests on Debian's kernels under QEMU.
     Vm,
 }
@@ -39,6 +42,7 @@ fn main() -> Result<()> {
         Task::Build => ebpf::build().map(|object| println!("{}", object.display())),
         Task::Demo => demo::run(),
         Task::Test => test::run(),
+        Task::Fuzz(options) => fuzz::run(&options),
         Task::Vm => vm::run(),
     }
 }

@@ -75,6 +75,8 @@ impl Flags {
     pub(crate) const LENGTH: u32 = 256;
     /// A Host without a value.
     pub(crate) const EMPTY_HOST: u32 = 512;
+    /// This head names a host.
+    pub(crate) const NAMED: u32 = 1024;
 }
 
 /// Lies in `Hello::state`, before what [`super::name::literal`] needs.
@@ -99,7 +101,8 @@ pub(crate) struct State {
     /// The present Content-Length and its digits.
     length: u32,
     digits: u32,
-    /// 1: at least one head is complete.
+    /// 0 before a head is complete, [`State::UNNAMED`] or [`State::NAMED`]
+    /// after.
     pub(crate) heads: u32,
     pub(crate) outcome: Outcome,
     pub(crate) gather: Gather,
@@ -225,11 +228,6 @@ impl State {
         self.stage = Stage::HEADER;
     }
 
-    #[inline(always)]
-    pub(crate) fn ends_with_empty_host(&self) -> bool {
-        self.has(Flags::EMPTY_HOST) || self.fold == Stage::HOST_BEFORE
-    }
-
     /// Takes a byte of Content-Length's value; `false` when it is none, or
     /// when two differ (RFC 9112 §6.3).
     #[inline(always)]
@@ -265,6 +263,22 @@ impl State {
     }
 
     const LENGTH_ENDED: u32 = 2;
+    const UNNAMED: u32 = 1;
+    const NAMED: u32 = 2;
+
+    /// A head is complete; `false` when it names a host and the one before
+    /// did not, or the other way round, or when it has a Host without a value
+    /// beside a name.
+    #[inline(always)]
+    pub(crate) fn end_head(&mut self) -> bool {
+        let named = self.has(Flags::NAMED);
+        let heads = if named { Self::NAMED } else { Self::UNNAMED };
+        let empty = self.has(Flags::EMPTY_HOST) || self.fold == Stage::HOST_BEFORE;
+        let fits = (self.heads == 0 || self.heads == heads) && !(empty && named);
+        self.heads = heads;
+        self.fold = 0;
+        fits
+    }
 }
 
 /// A token's byte (RFC 9110 §5.6.2).

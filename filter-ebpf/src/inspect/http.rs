@@ -239,7 +239,7 @@ impl Walk<'_> {
             b'/' | b'?' | b'#' => !state.has(Flags::IN_HEADERS | Flags::CONNECT),
             _ => false,
         };
-        let named = match stage {
+        let fine = match stage {
             Stage::AUTHORITY if is_end || byte == b':' => {
                 state.gather.end(self.name, self.name_len)
             }
@@ -264,9 +264,10 @@ impl Walk<'_> {
             Stage::PORT if byte.is_ascii_digit() => return,
             _ => is_end || (byte == b':' && stage == Stage::BRACKET_END),
         };
-        if !named {
+        if !fine {
             return self.bad_authority();
         }
+        state.set(Flags::NAMED);
         match byte {
             b':' => state.stage = Stage::PORT,
             _ if state.has(Flags::IN_HEADERS) => self.again(Stage::HOST_AFTER),
@@ -428,11 +429,9 @@ impl Walk<'_> {
     #[inline(always)]
     fn head_end(&mut self) {
         let state = &mut *self.state;
-        if state.ends_with_empty_host() && state.gather.is_named() {
+        if !state.end_head() {
             return self.bad_line();
         }
-        state.heads = 1;
-        state.fold = 0;
         if state.has(Flags::CHUNKED) {
             // Where the body ends is not looked for.
             state.outcome = Outcome::done(state.finding());

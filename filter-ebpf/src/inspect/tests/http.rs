@@ -184,6 +184,10 @@ fn t21_heads_behind_one_another() {
         assert_eq!(feed(&[head, "junk\r\n"]), malformed());
     }
     assert_eq!(feed(&[&post[..post.len() - 2]]), named("allowed.example"));
+    let unnamed = "GET / HTTP/1.0\r\n\r\n";
+    assert_eq!(feed(&[unnamed, unnamed]), Answer::Unnamed);
+    assert_eq!(feed(&[unnamed, first]), malformed());
+    assert_eq!(feed(&[first, unnamed]), malformed());
     let chunked = "POST / HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n";
     assert_eq!(feed(&[chunked]), named("a.example"));
     let tunnel = "CONNECT a.example:443 HTTP/1.1\r\n\r\n";

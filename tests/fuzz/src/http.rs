@@ -1,0 +1,190 @@
+//! HTTP heads beside httparse.
+
+use crate::Explained;
+use crate::ours::{Answer, is_host, normal};
+use filter_ebpf::abi::Reason;
+
+/// What httparse shows of the heads in a stream.
+#[derive(Debug, Default)]
+struct Seen {
+    /// Heads that are complete.
+    heads: usize,
+    /// Why the first one is not.
+    first: Option<First>,
+    /// Hosts of targets and Hosts, port and brackets off.
+    hosts: Vec<String>,
+    bad_host: bool,
+    empty_host: bool,
+    /// Heads that name no host.
+    unnamed: usize,
+    /// Bytes, or a broken head, behind a complete one.
+    later: bool,
+    bad_length: bool,
+    /// A target that is neither a path, `*`, nor a URL with a host.
+    odd_target: bool,
+    /// A method longer than we compare.
+    long_method: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum First {
+    Partial,
+    Refused,
+}
+
+pub(crate) fn compare(input: &[u8], ours: &Answer) -> Result<Vec<Explained>, String> {
+    let seen = look(input);
+    explain(input, ours, &seen)
+        .map(|reason| reason.into_iter().collect())
+        .ok_or_else(|| format!("ours: {ours:?}, httparse: {seen:?}"))
+}
+
+fn explain(input: &[u8], ours: &Answer, seen: &Seen) -> Option<Option<Explained>> {
+    if seen.heads == 0 {
+        return Some(match (ours, seen.first) {
+            (Answer::More, Some(First::Partial)) | (Answer::Failed(_), Some(First::Refused)) => {
+                None
+            }
+            (Answer::Failed(_), _) => Some(Explained::WeFailEarlier),
+            (Answer::More, _) => Some(Explained::WeWaitLonger),
+            (_, Some(First::Refused)) => Some(Explained::JudgeStricter),
+            // HTTP/0.9 is complete with its first line.
+            _ if input.contains(&b'\n') => Some(Explained::JudgeWaits),
+            _ => return None,
+        });
+    }
+    let fine = !seen.bad_host && (!seen.empty_host || seen.hosts.is_empty());
+    let mixed = seen.unnamed != 0 && !seen.hosts.is_empty();
+    match ours {
+        Answer::Name(name) if fine && !mixed && seen.hosts.iter().all(|host| host == name) => {
+            (!seen.hosts.is_empty() || seen.later).then_some(None)
+        }
+        Answer::Unnamed if seen.hosts.is_empty() && fine => Some(None),
+        Answer::Failed(_) if seen.bad_host => Some(Some(Explained::NameRules)),
+        Answer::Failed(_) if seen.hosts.windows(2).any(|two| two[0] != two[1]) => {
+            Some(Some(Explained::TwoNames))
+        }
+        Answer::Failed(_) if !fine => Some(Some(Explained::EmptyHost)),
+        Answer::Failed(_) if mixed => Some(Some(Explained::TwoNames)),
+        Answer::Failed(_) if seen.bad_length => Some(Some(Explained::ContentLength)),
+        Answer::Failed(_) if seen.later => Some(Some(Explained::LaterHead)),
+        Answer::Failed(_) if seen.odd_target => Some(Some(Explained::TargetForm)),
+        Answer::Failed(Reason::UnknownProtocol) if seen.long_method => {
+            Some(Some(Explained::OtherProtocol))
+        }
+        _ => None,
+    }
+}
+
+fn look(input: &[u8]) -> Seen {
+    let mut seen = Seen::default();
+    let mut left = input;
+    while !left.is_empty() {
+        let mut headers = [httparse::EMPTY_HEADER; 64];
+        let mut request = httparse::Request::new(&mut headers);
+        let end = match request.parse(left) {
+            Ok(httparse::Status::Complete(end)) => end,
+            Ok(httparse::Status::Partial) => {
+                seen.first = Some(First::Partial);
+                seen.later = seen.heads != 0;
+                break;
+            }
+            Err(_) => {
+                seen.first = Some(First::Refused);
+                seen.later = seen.heads != 0;
+                break;
+            }
+        };
+        seen.heads += 1;
+        seen.later |= seen.heads > 1;
+        left = left.get(end..).unwrap_or_default();
+        let before = seen.hosts.len();
+        let is_connect = take(&request, &mut seen);
+        seen.unnamed += usize::from(seen.hosts.len() == before);
+        let Some(body) = body(&request, &mut seen) else {
+            break;
+        };
+        if is_connect {
+            seen.later |= !left.is_empty();
+            break;
+        }
+        left = left.get(body..).unwrap_or_default();
+    }
+    seen
+}
+
+/// Target and Hosts of a head; whether it is CONNECT.
+fn take(request: &httparse::Request<'_, '_>, seen: &mut Seen) -> bool {
+    let method = request.method.unwrap_or_default();
+    let target = request.path.unwrap_or_default();
+    let is_connect = method.eq_ignore_ascii_case("connect");
+    seen.long_method |= method.len() > 24;
+    if is_connect {
+        host(target.as_bytes(), seen);
+    } else if let Some((scheme, rest)) = target.split_once("://")
+        && !scheme.is_empty()
+        && scheme
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
+        && scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+    {
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        seen.bad_host |= authority.is_empty();
+        host(authority.as_bytes(), seen);
+    } else if !target.starts_with(['/', '*']) {
+        seen.odd_target = true;
+    }
+    for header in request.headers.iter() {
+        if header.name.eq_ignore_ascii_case("host") {
+            host(header.value.trim_ascii(), seen);
+        }
+    }
+    is_connect
+}
+
+/// Takes `host[:port]`.
+fn host(value: &[u8], seen: &mut Seen) {
+    if value.is_empty() {
+        seen.empty_host = true;
+        return;
+    }
+    let (host, rest) = if let Some(inner) = value.strip_prefix(b"[") {
+        let end = inner.iter().position(|b| *b == b']');
+        let (host, rest) = inner.split_at(end.unwrap_or(inner.len()));
+        seen.bad_host |= end.is_none() || !host.contains(&b':');
+        (host, rest.get(1..).unwrap_or_default())
+    } else {
+        let end = value.iter().position(|b| *b == b':');
+        let (host, rest) = value.split_at(end.unwrap_or(value.len()));
+        (host, rest)
+    };
+    let port = rest.strip_prefix(b":").unwrap_or(rest);
+    seen.bad_host |= (!rest.is_empty() && port.len() == rest.len())
+        || !port.iter().all(u8::is_ascii_digit)
+        || !is_host(host);
+    seen.hosts.push(normal(&String::from_utf8_lossy(host)));
+}
+
+/// Bytes of the body; `None` when that is not told by a number.
+fn body(request: &httparse::Request<'_, '_>, seen: &mut Seen) -> Option<usize> {
+    let mut length = None;
+    let mut chunked = false;
+    for header in request.headers.iter() {
+        chunked |= header.name.eq_ignore_ascii_case("transfer-encoding");
+        if header.name.eq_ignore_ascii_case("content-length") {
+            let digits = header.value.trim_ascii();
+            let fine = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+            // Larger than any input is large enough.
+            let value = digits.iter().fold(0usize, |n, d| {
+                (n * 10 + usize::from(d.wrapping_sub(b'0'))).min(1 << 24)
+            });
+            seen.bad_length |= !fine || length.is_some_and(|length| length != value);
+            length = Some(value);
+        }
+    }
+    if chunked {
+        None
+    } else {
+        Some(length.unwrap_or(0))
+    }
+}

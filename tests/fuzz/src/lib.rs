@@ -1,0 +1,101 @@
+//! The inspectors beside parsers that were not written here.
+//!
+//! An input is the byte stream of a client. It goes through our inspector,
+//! whole and cut into random segments, and through the judges. They agree, or
+//! the difference has a name in [`Explained`] and a paragraph in
+//! `explained.md`, or it is a finding.
+
+pub mod capture;
+mod http;
+mod mutate;
+mod ours;
+mod random;
+mod seeds;
+mod tls;
+
+pub use mutate::mutated;
+pub use ours::{Answer, judge};
+pub use random::Random;
+pub use seeds::{files, regressions, seeds};
+
+/// What is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// Against rustls' Acceptor and tls-parser.
+    Tls,
+    /// Against httparse.
+    Http,
+}
+
+impl Target {
+    pub const ALL: [Self; 2] = [Self::Tls, Self::Http];
+
+    /// The word on the command line and of the regressions' folder.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tls => "tls",
+            Self::Http => "http",
+        }
+    }
+
+    /// Compares ours and the judges on one input.
+    ///
+    /// # Errors
+    /// The difference, in words, when nothing explains it.
+    pub fn compare(self, input: &[u8], random: &mut Random) -> Result<Vec<Explained>, String> {
+        let whole = judge(input, &[]);
+        let cuts = random.cuts(input.len());
+        let cut = judge(input, &cuts);
+        // An answer may come before the bytes that contradict it.
+        if cut.answer != whole.answer && !(cut.answer.is_done() && cut.consumed < input.len()) {
+            return Err(format!("whole: {whole:?}, cut at {cuts:?}: {cut:?}"));
+        }
+        self.hold_against(input, &whole.answer)
+    }
+
+    /// Compares an answer with what the judges say.
+    ///
+    /// # Errors
+    /// As [`Self::compare`].
+    pub fn hold_against(self, input: &[u8], answer: &Answer) -> Result<Vec<Explained>, String> {
+        match self {
+            Self::Tls => tls::compare(input, answer),
+            Self::Http => http::compare(input, answer),
+        }
+    }
+}
+
+macro_rules! explained {
+    ($($variant:ident = $name:literal;)+) => {
+        /// Differences that are meant to be; `explained.md` has the reasons.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u8)]
+        pub enum Explained { $($variant,)+ }
+
+        impl Explained {
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// Its heading in `explained.md`.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+        }
+    };
+}
+
+explained! {
+    JudgeStricter = "judge-stricter";
+    JudgeWaits = "judge-waits";
+    WeFailEarlier = "we-fail-earlier";
+    WeWaitLonger = "we-wait-longer";
+    AddressIgnored = "address-ignored";
+    NameRules = "name-rules";
+    OtherNameType = "other-name-type";
+    TwoNames = "two-names";
+    IdleRecords = "idle-records";
+    LaterHead = "later-head";
+    ContentLength = "content-length";
+    TargetForm = "target-form";
+    EmptyHost = "empty-host";
+    OtherProtocol = "other-protocol";
+}

@@ -1,0 +1,88 @@
+//! The inspectors as the kernel runs them.
+
+use filter_ebpf::abi::{FlowFlags, Hello, Pod as _, Reason};
+use filter_ebpf::inspect::{CHUNK, Chunk, Progress, feed};
+
+/// What a stream told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    Name(String),
+    Unnamed,
+    Failed(Reason),
+    More,
+}
+
+impl Answer {
+    /// Whether it is a name, or that there is none.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        matches!(self, Self::Name(_) | Self::Unnamed)
+    }
+}
+
+/// An answer and how many bytes it took.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judged {
+    pub answer: Answer,
+    /// Bytes fed when the answer came.
+    pub consumed: usize,
+}
+
+/// Feeds `stream`, cut before each of `cuts` (in order).
+#[must_use]
+pub fn judge(stream: &[u8], cuts: &[usize]) -> Judged {
+    let Some(mut hello) = Hello::from_bytes(&[0; size_of::<Hello>()]) else {
+        return Judged {
+            answer: Answer::More,
+            consumed: 0,
+        };
+    };
+    // Not zeros: what lies behind a chunk's end must not matter.
+    let mut buffer = [0xa5; CHUNK];
+    let mut consumed = 0;
+    let ends = cuts.iter().copied().chain([stream.len()]);
+    for end in ends {
+        for piece in stream.get(consumed..end).unwrap_or_default().chunks(CHUNK) {
+            if let Some(front) = buffer.get_mut(..piece.len()) {
+                front.copy_from_slice(piece);
+            }
+            consumed += piece.len();
+            let answer = match feed(&mut hello, &Chunk::new(&buffer, piece.len() as u32)) {
+                Progress::More => continue,
+                Progress::Failed(reason) => Answer::Failed(reason),
+                Progress::Done(finding) if finding.flags & FlowFlags::NAMED != 0 => {
+                    let name = hello.name.get(..usize::from(hello.name_len));
+                    Answer::Name(String::from_utf8_lossy(name.unwrap_or_default()).into())
+                }
+                Progress::Done(_) => Answer::Unnamed,
+            };
+            return Judged { answer, consumed };
+        }
+    }
+    Judged {
+        answer: Answer::More,
+        consumed,
+    }
+}
+
+/// A name as it is compared: lower case, one trailing dot stripped.
+pub(crate) fn normal(name: &str) -> String {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    name.to_ascii_lowercase()
+}
+
+/// Whether a host may be called that, by rules written down once more: not
+/// empty, no empty label, letters, digits, `-`, `_`; or an IPv6 address.
+pub(crate) fn is_host(name: &[u8]) -> bool {
+    let Ok(name) = str::from_utf8(name) else {
+        return false;
+    };
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let label = |label: &str| {
+        !label.is_empty()
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    };
+    name.len() <= 255 && (name.split('.').all(label) || name.parse::<std::net::Ipv6Addr>().is_ok())
+}
