@@ -3,6 +3,7 @@
 pub mod calendar;
 pub mod cli;
 pub mod control;
+pub mod daemon;
 pub mod explain;
 pub mod image;
 pub mod kernel;

@@ -13,6 +13,7 @@ mod lease;
 mod output;
 mod report;
 mod room;
+mod run;
 mod status;
 
 use std::path::PathBuf;
@@ -52,6 +53,8 @@ impl Common {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Filter: load the policy into the kernel and serve the other commands.
+    Run(run::Args),
     /// Put a policy in force, or tell what it would change.
     Apply(apply::Args),
     /// How the filter is.
@@ -93,6 +96,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let common = &cli.common;
     let done = match cli.command {
+        Command::Run(args) => run::run(args, common),
         Command::Apply(args) => apply::run(args, common),
         Command::Status => status::run(common),
         Command::Room(command) => room::run(command, common),
@@ -145,6 +149,7 @@ mod tests {
     #[test]
     fn the_regulations_commands_are_understood() {
         for line in [
+            "run --policy school.toml",
             "apply school.toml --dry-run",
             "apply --shadow 45m",
             "room list --json",

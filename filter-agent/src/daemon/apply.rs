@@ -1,0 +1,419 @@
+//! Putting a policy in force.
+
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+use std::time::Instant;
+
+use jiff::Timestamp;
+
+use super::build::{self, Built, Place};
+use super::{Core, Daemon, InForce, Options, clock, doors, kernel, page, state_folder};
+use crate::control::api::{Applied, ApplyPolicy, Interface};
+use crate::control::server::Serve;
+use crate::control::{Code, Failure, Peer};
+use crate::kernel::{self as k, Contents, Filter, Mode, Overrides, Side};
+use crate::metrics::Totals;
+use crate::policy::{LoadError, MAX_BYTES, Policy};
+use crate::store::{Store, Who, generations};
+
+/// A policy, read and checked, that is not in force yet.
+pub(super) struct Read {
+    pub(super) policy: Policy,
+    pub(super) text: String,
+}
+
+impl Read {
+    /// Reads a policy's file.
+    pub(super) fn file(path: &Path) -> Result<Self, Failure> {
+        let io = |source| {
+            wrong(&LoadError::Io {
+                path: path.to_owned(),
+                source,
+            })
+        };
+        let bytes = std::fs::metadata(path).map_err(io)?.len();
+        if bytes > MAX_BYTES {
+            return Err(wrong(&LoadError::TooLong {
+                path: path.to_owned(),
+                bytes,
+            }));
+        }
+        let text = String::from_utf8(std::fs::read(path).map_err(io)?).map_err(|error| {
+            wrong(&LoadError::NotUtf8 {
+                path: path.to_owned(),
+                at: error.utf8_error().valid_up_to(),
+            })
+        })?;
+        Self::text(text, path)
+    }
+
+    /// Reads a policy's text; `path` names it and is the base of its lists.
+    pub(super) fn text(text: String, path: &Path) -> Result<Self, Failure> {
+        let policy = Policy::parse(&text, path).map_err(|error| wrong(&LoadError::from(error)))?;
+        Ok(Self { policy, text })
+    }
+}
+
+fn wrong(error: &LoadError) -> Failure {
+    Failure::new(Code::PolicyError, error.to_string())
+}
+
+/// Loads the first image of this run: over an empty interface, or in place of
+/// what an agent before left there.
+pub(super) fn start(options: &Options, read: Read, store: &mut Store) -> Result<Core, Failure> {
+    let begun = Instant::now();
+    let mut filter = Filter::open(&options.pins).map_err(|error| kernel(&error))?;
+    let who = Who::agent();
+    let built = compile(options, &read.policy, &filter, true)?;
+    let holds = doors::Holds::at(store, Timestamp::now())?;
+    let (_, in_force) = swap(&mut filter, read, built, &holds, &who.name, begun)?;
+    note(store, &in_force, &who)?;
+    let mut core = Core {
+        access: filter.access().map_err(|error| kernel(&error))?,
+        overrides: Overrides::open(&filter).map_err(|error| kernel(&error))?,
+        filter,
+        now: Arc::new(in_force),
+        before: None,
+        totals: Totals::default(),
+    };
+    core.replace_overrides(&holds)?;
+    Ok(core)
+}
+
+impl Daemon {
+    /// Puts a policy in force in place of the present one, which goes on
+    /// whole when anything fails.
+    pub(super) fn put_in_force(&self, read: Read, who: &Who) -> Result<Applied, Failure> {
+        let done = self.try_put_in_force(read, who);
+        if done.is_err() {
+            self.counts.apply_failures.fetch_add(1, Ordering::Relaxed);
+        }
+        done
+    }
+
+    fn try_put_in_force(&self, read: Read, who: &Who) -> Result<Applied, Failure> {
+        let begun = Instant::now();
+        let _alone = alone(&self.applying)?;
+        let before = self.in_force();
+        let changes = changes(&before.policy, &read.policy);
+        let built = {
+            let filter = Filter::open(&self.options.pins).map_err(|error| kernel(&error))?;
+            compile(&self.options, &read.policy, &filter, false)?
+        };
+        let warnings = warnings(&built);
+        let now = Timestamp::now();
+        let mut store = self.store();
+        let holds = doors::Holds::at(&mut store, now)?;
+        let mut core = self.core();
+        if moves(&before.policy, &read.policy) {
+            // Grants go by a room's number in the image: none may hold for
+            // another room between the swap and their being written anew.
+            let blocks = doors::Holds {
+                grants: Vec::new(),
+                ..holds.clone()
+            };
+            core.replace_overrides(&blocks)?;
+        }
+        let swapped = swap(&mut core.filter, read, built, &holds, &who.name, begun);
+        let (applied, in_force) = match swapped {
+            Ok(done) => done,
+            Err(failure) => {
+                core.replace_overrides(&holds)?;
+                return Err(failure);
+            }
+        };
+        if let Some(retired) = applied.retired {
+            core.totals.add_image(
+                &retired.counters,
+                &before.room_names(),
+                &before.category_names(),
+            );
+        }
+        core.access = core.filter.access().map_err(|error| kernel(&error))?;
+        core.before = Some(before);
+        core.now = Arc::new(in_force);
+        core.replace_overrides(&holds)?;
+        let in_force = Arc::clone(&core.now);
+        drop(core);
+        note(&mut store, &in_force, who)?;
+        self.wake.notify_one();
+        Ok(Applied {
+            in_force: true,
+            generation: in_force.generation,
+            changes,
+            warnings,
+            load_ms: in_force.load.as_millis() as u64,
+        })
+    }
+
+    fn try_out(&self, read: &Read) -> Result<Applied, Failure> {
+        let begun = Instant::now();
+        let before = self.in_force();
+        let filter = Filter::open(&self.options.pins).map_err(|error| kernel(&error))?;
+        let built = compile(&self.options, &read.policy, &filter, false)?;
+        Ok(Applied {
+            in_force: false,
+            generation: before.generation,
+            changes: changes(&before.policy, &read.policy),
+            warnings: warnings(&built),
+            load_ms: begun.elapsed().as_millis() as u64,
+        })
+    }
+}
+
+impl Serve<ApplyPolicy> for Daemon {
+    fn serve(&self, peer: &Peer, request: ApplyPolicy) -> Result<Applied, Failure> {
+        if request.shadow.is_some() {
+            return Err(Failure::bad_request(
+                "this agent cannot judge by two policies at once yet; use --dry-run",
+            ));
+        }
+        let path = match &request.file {
+            Some(file) => file.into(),
+            None => self.in_force().policy.path.clone(),
+        };
+        let read = Read::file(&path).inspect_err(|_| {
+            self.counts.apply_failures.fetch_add(1, Ordering::Relaxed);
+        })?;
+        if request.dry_run {
+            self.try_out(&read)
+        } else {
+            self.put_in_force(read, &peer.who())
+        }
+    }
+}
+
+fn alone(applying: &Mutex<()>) -> Result<std::sync::MutexGuard<'_, ()>, Failure> {
+    match applying.try_lock() {
+        Ok(guard) => Ok(guard),
+        Err(TryLockError::Poisoned(guard)) => Ok(PoisonError::into_inner(guard)),
+        Err(TryLockError::WouldBlock) => Err(Failure::new(
+            Code::Busy,
+            "another policy is being applied; try again when it is through",
+        )),
+    }
+}
+
+fn compile(
+    options: &Options,
+    policy: &Policy,
+    filter: &Filter,
+    lenient: bool,
+) -> Result<Built, Failure> {
+    let links = interfaces(policy)?
+        .into_iter()
+        .filter(|interface| interface.side == Side::Lan)
+        .map(|interface| interface.ifindex)
+        .collect();
+    let copies = build::copies(&state_folder(options, policy))?;
+    let place = Place {
+        generation: filter.next_generation().map_err(|error| kernel(&error))?,
+        links,
+        secret: &filter.secret(),
+        copies: &copies,
+    };
+    build::build(policy, place, Timestamp::now(), lenient)
+}
+
+fn interfaces(policy: &Policy) -> Result<Vec<k::Interface>, Failure> {
+    let sides = [
+        (&policy.network.lan, Side::Lan),
+        (&policy.network.wan, Side::Wan),
+    ];
+    let mode = if policy.network.generic {
+        Mode::NativeOrGeneric
+    } else {
+        Mode::Native
+    };
+    let named = sides
+        .into_iter()
+        .flat_map(|(names, side)| names.iter().map(move |name| (name, side)));
+    named
+        .map(|(name, side)| {
+            let ifindex = nix::net::if_::if_nametoindex(name.as_str()).map_err(|_| {
+                Failure::new(
+                    Code::PolicyError,
+                    format!(
+                        "{}: [network] names the interface {name}, which this machine does not \
+                         have; `ip link` shows those it has",
+                        policy.path.display()
+                    ),
+                )
+            })?;
+            Ok(k::Interface {
+                name: name.clone(),
+                ifindex,
+                side,
+                mode,
+            })
+        })
+        .collect()
+}
+
+fn swap(
+    filter: &mut Filter,
+    read: Read,
+    built: Built,
+    holds: &doors::Holds,
+    by: &str,
+    begun: Instant,
+) -> Result<(k::Applied, InForce), Failure> {
+    let interfaces = interfaces(&read.policy)?;
+    let groups: Vec<u16> = built.image.rooms.iter().map(|room| room.group).collect();
+    let doors = doors::doors(&read.policy, &groups, holds, clock());
+    let page = page::page(read.policy.settings.contact.as_deref());
+    let contents = Contents::new(&built.image, &doors, &page).map_err(|error| kernel(&error))?;
+    let applied = filter
+        .apply(&contents, &interfaces)
+        .map_err(|error| kernel(&error))?;
+    let shown = interfaces
+        .iter()
+        .map(|interface| Interface {
+            name: interface.name.clone(),
+            side: match interface.side {
+                Side::Lan => "lan".to_owned(),
+                Side::Wan => "wan".to_owned(),
+            },
+            mode: mode(&applied, interface).to_owned(),
+        })
+        .collect();
+    let in_force = InForce {
+        policy: read.policy,
+        text: read.text,
+        generation: applied.generation,
+        groups,
+        applied: Timestamp::now(),
+        by: by.to_owned(),
+        load: begun.elapsed(),
+        lists: built.lists,
+        interfaces: shown,
+    };
+    Ok((applied, in_force))
+}
+
+/// How the XDP program of an interface hangs there now.
+fn mode(applied: &k::Applied, interface: &k::Interface) -> &'static str {
+    applied
+        .attached
+        .iter()
+        .find(|(hook, attached)| {
+            hook.ifindex == interface.ifindex
+                && matches!(attached, k::Attached::Native | k::Attached::Generic)
+        })
+        .map_or("as before", |(_, attached)| attached.name())
+}
+
+fn note(store: &mut Store, in_force: &InForce, who: &Who) -> Result<(), Failure> {
+    let file = in_force.policy.path.display().to_string();
+    store
+        .change(who, in_force.applied, |connection| {
+            generations::applied(
+                connection,
+                in_force.generation,
+                &file,
+                &in_force.text,
+                who,
+                in_force.applied,
+            )
+        })
+        .map(drop)
+        .map_err(Failure::from)
+}
+
+fn warnings(built: &Built) -> Vec<String> {
+    let of = |list: &crate::control::api::List| {
+        list.problem
+            .as_ref()
+            .map(|problem| format!("category {}, {}: {problem}", list.category, list.source))
+    };
+    built.lists.iter().filter_map(of).collect()
+}
+
+/// Whether rooms or groups have other numbers than before.
+fn moves(before: &Policy, after: &Policy) -> bool {
+    let rooms = |policy: &Policy| -> Vec<String> {
+        policy.rooms.iter().map(|room| room.name.clone()).collect()
+    };
+    let groups = |policy: &Policy| -> Vec<String> {
+        policy
+            .groups
+            .iter()
+            .map(|group| group.name.clone())
+            .collect()
+    };
+    rooms(before) != rooms(after) || groups(before) != groups(after)
+}
+
+/// What a policy changes, a line each.
+fn changes(before: &Policy, after: &Policy) -> Vec<String> {
+    let mut changes = Vec::new();
+    compare(
+        "room",
+        &before.rooms,
+        &after.rooms,
+        |room| &room.name,
+        &mut changes,
+    );
+    compare(
+        "group",
+        &before.groups,
+        &after.groups,
+        |group| &group.name,
+        &mut changes,
+    );
+    compare(
+        "category",
+        &before.categories,
+        &after.categories,
+        |category| &category.name,
+        &mut changes,
+    );
+    compare(
+        "bells",
+        &before.bells,
+        &after.bells,
+        |bells| &bells.name,
+        &mut changes,
+    );
+    compare(
+        "timetable",
+        &before.timetables,
+        &after.timetables,
+        |timetable| &timetable.name,
+        &mut changes,
+    );
+    let parts = [
+        ("network", before.network != after.network),
+        ("settings", before.settings != after.settings),
+        ("roles", before.roles != after.roles),
+        ("persons", before.persons != after.persons),
+        ("calendar", before.calendar != after.calendar),
+        ("time zone", before.timezone != after.timezone),
+    ];
+    for (part, _) in parts.iter().filter(|(_, differs)| *differs) {
+        changes.push(format!("~ {part}"));
+    }
+    changes
+}
+
+fn compare<T: PartialEq>(
+    kind: &str,
+    before: &[T],
+    after: &[T],
+    name: impl Fn(&T) -> &String,
+    changes: &mut Vec<String>,
+) {
+    for old in before {
+        match after.iter().find(|new| name(new) == name(old)) {
+            None => changes.push(format!("- {kind} {}", name(old))),
+            Some(new) if new != old => changes.push(format!("~ {kind} {}", name(old))),
+            Some(_) => {}
+        }
+    }
+    for new in after {
+        if !before.iter().any(|old| name(old) == name(new)) {
+            changes.push(format!("+ {kind} {}", name(new)));
+        }
+    }
+}

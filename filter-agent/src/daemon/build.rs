@@ -1,0 +1,290 @@
+//! From a policy and its lists to an image.
+
+use std::path::Path;
+
+use filter_ebpf::abi;
+use indicatif::ProgressBar;
+use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
+
+use crate::control::api::List;
+use crate::control::{Code, Failure};
+use crate::image::{Image, ImageError, Input, Names, Ranges, Reach};
+use crate::lists::update::{self, Store, Subscription, Trust};
+use crate::lists::{self, IpRange, Options, Report, Scope, Sink, Source};
+use crate::policy::{BareName, ListFrom, ListSource, Policy};
+
+/// An image and what its lists held.
+pub(super) struct Built {
+    pub(super) image: Image,
+    pub(super) lists: Vec<List>,
+}
+
+/// Where the image goes.
+pub(super) struct Place<'a> {
+    pub(super) generation: u32,
+    /// Interface indices of the LAN side.
+    pub(super) links: Vec<u32>,
+    pub(super) secret: &'a abi::Secret,
+    /// The last good copies of lists.
+    pub(super) copies: &'a Store,
+}
+
+/// Reads the policy's lists and builds the image.
+///
+/// # Errors
+/// A list that cannot be read, or an image out of its bounds. With `lenient`
+/// a list that is missing is left out and said so in its line of
+/// [`Built::lists`]: on a start a filter without one list is better than
+/// none.
+pub(super) fn build(
+    policy: &Policy,
+    place: Place<'_>,
+    now: Timestamp,
+    lenient: bool,
+) -> Result<Built, Failure> {
+    let wrong = |error: ImageError| Failure::new(Code::PolicyError, error.to_string());
+    let mut names = Names::new(place.secret);
+    let mut ranges = Ranges::default();
+    policy
+        .inline_entries(&mut names, &mut ranges)
+        .map_err(wrong)?;
+    let mut lists = Vec::new();
+    for (number, category) in (0_u8..).zip(&policy.categories) {
+        for source in &category.lists {
+            let mut into = Into {
+                names: &mut names,
+                ranges: &mut ranges,
+                category: number,
+                failed: None,
+                too_deep: 0,
+            };
+            let read = read(policy, source, place.copies, &mut into);
+            if let Some(error) = into.failed {
+                return Err(wrong(error));
+            }
+            let too_deep = into.too_deep;
+            let mut line = List {
+                category: category.name.clone(),
+                source: location(policy, source),
+                updated: None,
+                hosts: 0,
+                ranges: 0,
+                ignored: 0,
+                problem: None,
+            };
+            match read {
+                Ok((report, updated, problem)) => {
+                    line.updated = updated;
+                    line.hosts = report.names;
+                    line.ranges = report.ranges;
+                    line.ignored = report.ignored.iter().map(|kind| kind.count).sum::<u64>()
+                        + report.exceptions
+                        + too_deep;
+                    line.problem = problem;
+                }
+                Err(problem) if lenient => line.problem = Some(problem),
+                Err(problem) => {
+                    return Err(Failure::new(
+                        Code::PolicyError,
+                        format!(
+                            "{}:{}: category {}: {problem}",
+                            policy.path.display(),
+                            source.line,
+                            category.name
+                        ),
+                    ));
+                }
+            }
+            lists.push(line);
+        }
+    }
+    let image = Image::build(Input {
+        generation: place.generation,
+        links: place.links,
+        unknown_vlan: policy.network.unknown_vlan,
+        when_stale: policy.network.when_stale,
+        trace: false,
+        hello_cap: policy.network.hello_cap,
+        quic_budget: policy.network.quic_budget,
+        groups: policy.image_groups(now),
+        rooms: policy.image_rooms(now),
+        categories: policy.categories.len() as u8,
+        names,
+        ranges,
+    })
+    .map_err(wrong)?;
+    Ok(Built { image, lists })
+}
+
+/// What was read of a list, when its copy is from, and what is wrong with it.
+type Read = (Report, Option<Timestamp>, Option<String>);
+
+fn read<S: Sink>(
+    policy: &Policy,
+    source: &ListSource,
+    copies: &Store,
+    sink: &mut S,
+) -> Result<Read, String> {
+    let options = options(policy, source)?;
+    if let Some(path) = direct(policy, source) {
+        let report = lists::import(&Source::File(&path), &options, sink)
+            .map_err(|error| error.to_string())?;
+        let written = std::fs::metadata(&path)
+            .and_then(|metadata| metadata.modified())
+            .ok()
+            .and_then(|time| Timestamp::try_from(time).ok());
+        return Ok((report, written, None));
+    }
+    let subscription = subscription(policy, source)?;
+    let mut problem = None;
+    let copy = |name: &str| copies.copy(name).map_err(|error| error.to_string());
+    let kept = match copy(&subscription.name)? {
+        Some(kept) => kept,
+        // The first time the list is needed at once.
+        None => {
+            fetch(copies, &subscription, false).map_err(|error| {
+                problem.get_or_insert_with(|| error.clone());
+                error
+            })?;
+            copy(&subscription.name)?.ok_or("the copy has gone")?
+        }
+    };
+    let report =
+        lists::import(&kept.source(), &options, sink).map_err(|error| error.to_string())?;
+    let meta = copies
+        .meta(&subscription.name)
+        .map_err(|error| error.to_string())?;
+    let checked = meta.and_then(|meta| Timestamp::from_second(meta.checked_at as i64).ok());
+    Ok((report, checked, problem))
+}
+
+/// Fetches a list into the folder of good copies; tells whether it is new.
+///
+/// # Errors
+/// Why the old copy stayed.
+pub(super) fn fetch(
+    copies: &Store,
+    subscription: &Subscription,
+    force: bool,
+) -> Result<bool, String> {
+    let now = Timestamp::now().as_second().max(0) as u64;
+    let hidden = ProgressBar::hidden();
+    match update::update(copies, subscription, force, now, &hidden) {
+        Ok(update::Outcome::Updated(_)) => Ok(true),
+        Ok(update::Outcome::Current(_)) => Ok(false),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// The list as something that is kept up to date.
+pub(super) fn subscription(policy: &Policy, source: &ListSource) -> Result<Subscription, String> {
+    let location = location(policy, source);
+    let digest = Sha256::digest(format!("{location} {:?}", source.member).as_bytes());
+    let name: String = digest
+        .iter()
+        .take(12)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let mut subscription = Subscription::new(name, location);
+    subscription.options = options(policy, source)?;
+    subscription.max_bytes = policy.settings.lists_max;
+    subscription.trust = match (&source.sha256, &source.minisign) {
+        (Some(digest), _) => Trust::Sha256(digest.clone()),
+        (None, Some(key)) => Trust::Minisign {
+            public_key: key.clone(),
+            signature: None,
+        },
+        (None, None) => Trust::None,
+    };
+    Ok(subscription)
+}
+
+/// How a list is read.
+pub(super) fn options(policy: &Policy, source: &ListSource) -> Result<Options, String> {
+    Ok(Options {
+        format: source.format.as_deref().map(str::parse).transpose()?,
+        scope: Some(match source.bare {
+            BareName::Host => Scope::Exact,
+            BareName::Subtree => Scope::Subtree,
+        }),
+        members: source.member.iter().cloned().collect(),
+        force_suffixes: source.force,
+        own: policy.network.own.clone(),
+        ..Options::default()
+    })
+}
+
+/// The path of a list that is read where it lies: a file without a checksum
+/// or signature.
+pub(super) fn direct(policy: &Policy, source: &ListSource) -> Option<std::path::PathBuf> {
+    match &source.from {
+        ListFrom::File(path) if source.sha256.is_none() && source.minisign.is_none() => {
+            Some(policy.folder().join(path))
+        }
+        _ => None,
+    }
+}
+
+/// The list as messages name it.
+pub(super) fn location(policy: &Policy, source: &ListSource) -> String {
+    match &source.from {
+        ListFrom::File(path) => policy.folder().join(path).display().to_string(),
+        ListFrom::Url(url) => url.clone(),
+    }
+}
+
+/// The folder of good copies.
+///
+/// # Errors
+/// When it cannot be made.
+pub(super) fn copies(state: &Path) -> Result<Store, Failure> {
+    Store::open(state.join("lists"))
+        .map_err(|error| Failure::new(Code::Internal, error.to_string()))
+}
+
+/// Entries of one list on their way into the image.
+struct Into<'a> {
+    names: &'a mut Names,
+    ranges: &'a mut Ranges,
+    category: u8,
+    failed: Option<ImageError>,
+    /// Names with more labels than a packet is judged by.
+    too_deep: u64,
+}
+
+impl Into<'_> {
+    fn keep(&mut self, result: Result<(), ImageError>) {
+        match result {
+            Ok(()) => {}
+            Err(ImageError::Name(_)) => self.too_deep += 1,
+            Err(error) => {
+                self.failed.get_or_insert(error);
+            }
+        }
+    }
+}
+
+impl Sink for Into<'_> {
+    fn name(&mut self, name: &[u8], scope: Scope, exception: bool) {
+        // The tables of an image have no exceptions within a category; they
+        // are counted as ignored.
+        if exception {
+            return;
+        }
+        let reach = match scope {
+            Scope::Exact => Reach::Exact,
+            Scope::Subtree => Reach::Subtree,
+        };
+        let result = match str::from_utf8(name) {
+            Ok(name) => self.names.add(name, self.category, reach),
+            Err(_) => Ok(()),
+        };
+        self.keep(result);
+    }
+
+    fn range(&mut self, range: IpRange) {
+        let result = self.ranges.add(range.first(), range.last(), self.category);
+        self.keep(result);
+    }
+}

@@ -1,0 +1,378 @@
+//! Commands that change something: doors, leases, grants, blocks, incidents.
+
+use ipnet::IpNet;
+use jiff::{SignedDuration, Timestamp};
+
+use super::doors::{self, Target};
+use super::{Daemon, kernel};
+use crate::calendar::state_at;
+use crate::control::api::{
+    AddBlock, AddGrant, CloseIncident, CouncilDecision, Detach, Detached, Identity, LiftBlock,
+    OpenIdentity, ReleaseLease, ReportHost, RevokeGrant, Room, RoomMode, SetRoom, TakeLease,
+    UpdateLists,
+};
+use crate::control::server::{Agent as _, Serve};
+use crate::control::{Code, Failure, Peer, Role};
+use crate::kernel::Filter;
+use crate::policy::{BareName, Door, Host};
+use crate::store::blocks::{self, Block, Kind};
+use crate::store::grants::{self, Grant, Scope, Subject};
+use crate::store::incidents::{self, Incident};
+use crate::store::leases::{self, Lease};
+use crate::store::modes::{self, Hold};
+use crate::store::{Change, Who};
+
+/// How long before a lesson its teacher may take the room.
+const EARLY: SignedDuration = SignedDuration::from_mins(15);
+
+impl Serve<SetRoom> for Daemon {
+    fn serve(&self, peer: &Peer, request: SetRoom) -> Result<Room, Failure> {
+        let now = Timestamp::now();
+        let room = self.in_force().room(&request.room)?;
+        let until = request.span.map(|span| later(now, span)).transpose()?;
+        let hold = match request.mode {
+            RoomMode::Open => Some((Hold::Open, until)),
+            RoomMode::Closed => Some((Hold::Closed, until)),
+            RoomMode::Auto => None,
+        };
+        let who = peer.who();
+        let reason = request.reason.as_deref();
+        self.store().change(&who, now, |connection| {
+            modes::set(connection, &request.room, hold, &who, reason, now)
+        })?;
+        self.write_doors()?;
+        self.wake.notify_one();
+        self.room_now(room)
+    }
+}
+
+impl Serve<TakeLease> for Daemon {
+    fn serve(&self, peer: &Peer, request: TakeLease) -> Result<Lease, Failure> {
+        let now = Timestamp::now();
+        let in_force = self.in_force();
+        let at = in_force.room(&request.room)?;
+        let policy = &in_force.policy;
+        if !policy.rooms.get(at).is_some_and(|room| room.supervised) {
+            return Err(Failure::new(
+                Code::Refused,
+                format!("room {} needs no teacher to hold it", request.room),
+            ));
+        }
+        let state = state_at(policy, at, now);
+        let next = state.as_ref().and_then(|state| state.next.as_ref());
+        let soon = next.filter(|window| window.start.duration_since(now) <= EARLY);
+        let window = state.as_ref().and_then(|state| state.window.as_ref());
+        let until = match (window.or(soon), policy.rooms.get(at).map(|room| &room.door)) {
+            // Without a timetable there is no bell: a day at the most.
+            (_, Some(Door::Always)) => later(now, SignedDuration::from_hours(12))?,
+            (Some(window), _) => window.end,
+            (None, _) => {
+                let next = next.map_or_else(String::new, |window| {
+                    let start = policy.timezone.to_datetime(window.start);
+                    format!("; its next lesson begins {}", start.strftime("%d %b %H:%M"))
+                });
+                return Err(Failure::new(
+                    Code::Refused,
+                    format!("room {} has no lesson now{next}", request.room),
+                ));
+            }
+        };
+        let who = peer.who();
+        let lease = self.store().change(&who, now, |connection| {
+            leases::take(connection, &request.room, &who, now, until)
+        })?;
+        self.write_doors()?;
+        self.wake.notify_one();
+        Ok(lease)
+    }
+}
+
+impl Serve<ReleaseLease> for Daemon {
+    fn serve(&self, peer: &Peer, request: ReleaseLease) -> Result<Lease, Failure> {
+        let now = Timestamp::now();
+        self.in_force().room(&request.room)?;
+        let who = peer.who();
+        let any = self.role(peer) >= Some(Role::Responsible);
+        let lease = self.store().change(&who, now, |connection| {
+            leases::release(connection, &request.room, &who, any, now)
+        })?;
+        self.write_doors()?;
+        Ok(lease)
+    }
+}
+
+impl Serve<AddGrant> for Daemon {
+    fn serve(&self, peer: &Peer, request: AddGrant) -> Result<Grant, Failure> {
+        let now = Timestamp::now();
+        let in_force = self.in_force();
+        let policy = &in_force.policy;
+        let group = match &request.scope {
+            Scope::Room(room) => in_force.group_in(in_force.room(room)?),
+            Scope::Group(group) => policy
+                .group(group)
+                .ok_or_else(|| Failure::not_found(format!("there is no group {group}")))?,
+        };
+        let what = match request.what {
+            Subject::Category(name) => {
+                let category = policy
+                    .category(&name)
+                    .ok_or_else(|| Failure::not_found(format!("there is no category {name}")))?;
+                let answer = policy.answer(group, category, policy.date(now));
+                if answer.is_some_and(|answer| answer.locked) {
+                    return Err(Failure::new(
+                        Code::Refused,
+                        format!("category {name} is locked: no grant opens it"),
+                    ));
+                }
+                Subject::Category(name)
+            }
+            Subject::Host(host) => Subject::Host(host_name(&host)?),
+        };
+        let until = later(now, request.span)?;
+        if request.reason.trim().is_empty() {
+            return Err(Failure::bad_request("a grant needs a reason"));
+        }
+        let who = peer.who();
+        let grant = self.store().change(&who, now, |connection| {
+            let reason = &request.reason;
+            grants::add(connection, &what, &request.scope, &who, reason, now, until)
+        })?;
+        self.grants_changed()?;
+        Ok(grant)
+    }
+}
+
+impl Serve<RevokeGrant> for Daemon {
+    fn serve(&self, peer: &Peer, request: RevokeGrant) -> Result<Grant, Failure> {
+        let now = Timestamp::now();
+        let who = peer.who();
+        let grant = self.store().change(&who, now, |connection| {
+            grants::revoke(connection, request.id, &who, request.reason.as_deref(), now)
+        })?;
+        self.grants_changed()?;
+        Ok(grant)
+    }
+}
+
+impl Serve<AddBlock> for Daemon {
+    fn serve(&self, peer: &Peer, request: AddBlock) -> Result<Block, Failure> {
+        self.block(
+            &peer.who(),
+            &canonical(&request.target)?,
+            Kind::Block,
+            request.reason.as_deref(),
+        )
+    }
+}
+
+impl Serve<ReportHost> for Daemon {
+    fn serve(&self, peer: &Peer, request: ReportHost) -> Result<Block, Failure> {
+        self.block(
+            &peer.who(),
+            &host_name(&request.host)?,
+            Kind::Report,
+            request.reason.as_deref(),
+        )
+    }
+}
+
+impl Serve<LiftBlock> for Daemon {
+    fn serve(&self, peer: &Peer, request: LiftBlock) -> Result<Block, Failure> {
+        let now = Timestamp::now();
+        let who = peer.who();
+        let target = canonical(&request.target)?;
+        let block = self.store().change(&who, now, |connection| {
+            blocks::lift(connection, &target, &who, request.reason.as_deref(), now)
+        })?;
+        self.write_overrides()?;
+        Ok(block)
+    }
+}
+
+impl Serve<CouncilDecision> for Daemon {
+    fn serve(&self, peer: &Peer, request: CouncilDecision) -> Result<Block, Failure> {
+        let now = Timestamp::now();
+        let who = peer.who();
+        let decision = request.decision.as_deref();
+        let block = self.store().change(&who, now, |connection| {
+            blocks::council(connection, request.id, request.keep, &who, decision, now)
+        })?;
+        self.write_overrides()?;
+        Ok(block)
+    }
+}
+
+impl Serve<CloseIncident> for Daemon {
+    fn serve(&self, peer: &Peer, request: CloseIncident) -> Result<Incident, Failure> {
+        let now = Timestamp::now();
+        let who = peer.who();
+        Ok(self.store().change(&who, now, |connection| {
+            incidents::close(connection, request.id, &who, request.note.as_deref(), now)
+        })?)
+    }
+}
+
+impl Serve<OpenIdentity> for Daemon {
+    fn serve(&self, peer: &Peer, request: OpenIdentity) -> Result<Identity, Failure> {
+        if request.reason.trim().is_empty() {
+            return Err(Failure::bad_request("opening an identity needs a reason"));
+        }
+        let now = Timestamp::now();
+        let mut store = self.store();
+        let incident = store.read(|connection| incidents::by_id(connection, request.id))?;
+        let address = store.change(&peer.who(), now, |connection| {
+            incidents::identity(connection, request.id, &request.reason)
+        })?;
+        Ok(Identity {
+            pseudonym: incident.pseudonym,
+            address,
+        })
+    }
+}
+
+impl Serve<UpdateLists> for Daemon {
+    fn serve(
+        &self,
+        peer: &Peer,
+        _: UpdateLists,
+    ) -> Result<Vec<crate::control::api::List>, Failure> {
+        self.update_lists(&peer.who())?;
+        Ok(self.in_force().lists.clone())
+    }
+}
+
+impl Serve<Detach> for Daemon {
+    fn serve(&self, peer: &Peer, request: Detach) -> Result<Detached, Failure> {
+        let interfaces: Vec<String> = self
+            .in_force()
+            .interfaces
+            .iter()
+            .map(|interface| interface.name.clone())
+            .collect();
+        let core = self.core();
+        Filter::detach(&self.options.pins).map_err(|error| kernel(&error))?;
+        drop(core);
+        self.store().change(&peer.who(), Timestamp::now(), |_| {
+            Ok(Change::new("detach", interfaces.join(" "), ()).why(Some(&request.reason)))
+        })?;
+        self.stop.notify_one();
+        Ok(Detached { interfaces })
+    }
+}
+
+impl Daemon {
+    /// The kernel first: the block is in force before the disk is asked.
+    fn block(
+        &self,
+        who: &Who,
+        target: &str,
+        kind: Kind,
+        reason: Option<&str>,
+    ) -> Result<Block, Failure> {
+        let now = Timestamp::now();
+        self.enforce(target, 0)?;
+        let kept = self.store().change(who, now, |connection| {
+            blocks::add(connection, target, kind, who, reason, now)
+        });
+        match kept {
+            Ok(block) => {
+                self.enforce(target, block.id)?;
+                Ok(block)
+            }
+            Err(error) => {
+                self.write_overrides()?;
+                Err(error.into())
+            }
+        }
+    }
+
+    fn enforce(&self, target: &str, id: i64) -> Result<(), Failure> {
+        let mut core = self.core();
+        let secret = core.filter.secret();
+        let everyone = filter_ebpf::abi::Scope::Everyone;
+        let what = doors::blocked(id);
+        match doors::target(target) {
+            Target::Range(range) => core.overrides.set_range(range, everyone, what),
+            Target::Name(name) => {
+                core.overrides
+                    .set_name(doors::name_hash(&secret, name), everyone, what)
+            }
+        }
+        .map_err(|error| kernel(&error))
+    }
+
+    fn grants_changed(&self) -> Result<(), Failure> {
+        self.write_doors()?;
+        self.write_overrides()?;
+        self.wake.notify_one();
+        Ok(())
+    }
+}
+
+fn later(now: Timestamp, span: SignedDuration) -> Result<Timestamp, Failure> {
+    if span <= SignedDuration::ZERO || span > SignedDuration::from_hours(366 * 24) {
+        return Err(Failure::bad_request(
+            "a span is longer than nothing and not longer than a year",
+        ));
+    }
+    now.checked_add(span)
+        .map_err(|error| Failure::bad_request(error.to_string()))
+}
+
+fn host_name(text: &str) -> Result<String, Failure> {
+    Host::parse(text, BareName::Subtree, false)
+        .map(|host| host.name)
+        .map_err(|error| Failure::bad_request(format!("`{text}`: {error}")))
+}
+
+/// A range in CIDR notation, or a host's canonical name.
+fn canonical(text: &str) -> Result<String, Failure> {
+    let range = text
+        .parse::<IpNet>()
+        .or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from));
+    let Ok(range) = range else {
+        return host_name(text);
+    };
+    let least = match range {
+        IpNet::V4(_) => 8,
+        IpNet::V6(_) => 16,
+    };
+    if range.prefix_len() < least {
+        return Err(Failure::bad_request(format!(
+            "{range} is a good part of the Internet; at least /{least} is needed"
+        )));
+    }
+    Ok(range.trunc().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_have_one_spelling() {
+        for (text, want) in [
+            ("Example.ORG.", "example.org"),
+            ("192.0.2.7", "192.0.2.7/32"),
+            ("192.0.2.7/24", "192.0.2.0/24"),
+            ("2001:DB8::1", "2001:db8::1/128"),
+        ] {
+            assert_eq!(canonical(text).unwrap(), want);
+        }
+        for text in [
+            "0.0.0.0/0",
+            "10.0.0.0/7",
+            "::/0",
+            "com",
+            "https://a.example/",
+            "a b",
+            "",
+        ] {
+            assert_eq!(
+                canonical(text).unwrap_err().code,
+                Code::BadRequest,
+                "{text}"
+            );
+        }
+    }
+}

@@ -1,0 +1,334 @@
+//! Commands that only ask.
+
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+
+use axum::body::Bytes;
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::mpsc;
+
+use super::doors::Holds;
+use super::{Daemon, explain};
+use crate::calendar::access::HORIZON;
+use crate::calendar::{WindowKind, state_at};
+use crate::control::api::{
+    Audit, AuditFilter, BlocksQuery, GenerationsQuery, GrantsQuery, IncidentFilter, IncidentQuery,
+    List, ListsQuery, Room, RoomsQuery, Status, StatusQuery,
+};
+use crate::control::server::{Agent, Serve};
+use crate::control::{Code, Failure, Peer, Role};
+use crate::metrics::{self, Snapshot, Totals};
+use crate::policy::Policy;
+use crate::store::audit;
+use crate::store::blocks::{self, Block};
+use crate::store::generations::{self, Generation};
+use crate::store::grants::{self, Grant};
+use crate::store::incidents::{self, Incident};
+
+/// Who follow the events at once.
+const MAX_FOLLOWERS: usize = 16;
+/// Lines that wait for a slow follower before they are dropped.
+const FOLLOWER_QUEUE: usize = 256;
+/// Entries of the kernel's override tables.
+const NAME_OVERRIDES: f64 = 65_536.0;
+const RANGE_OVERRIDES: f64 = 16_384.0;
+
+impl Agent for Daemon {
+    fn role(&self, peer: &Peer) -> Option<Role> {
+        if peer.is_root() {
+            return Some(Role::Admin);
+        }
+        let in_force = self.in_force();
+        let roles = &in_force.policy.roles;
+        let of = [
+            (&roles.admin, Role::Admin),
+            (&roles.responsible, Role::Responsible),
+            (&roles.teacher, Role::Teacher),
+            (&roles.read_only, Role::ReadOnly),
+        ];
+        of.into_iter()
+            .find(|(groups, _)| peer.in_any(groups))
+            .map(|(_, role)| role)
+    }
+
+    fn follow(&self) -> Result<mpsc::Receiver<Bytes>, Failure> {
+        let (sender, receiver) = mpsc::channel(FOLLOWER_QUEUE);
+        let mut followers = self
+            .followers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        followers.retain(|follower| !follower.is_closed());
+        if followers.len() >= MAX_FOLLOWERS {
+            return Err(Failure::new(
+                Code::Busy,
+                "too many follow the events already",
+            ));
+        }
+        followers.push(sender);
+        Ok(receiver)
+    }
+}
+
+impl Serve<StatusQuery> for Daemon {
+    fn serve(&self, _: &Peer, _: StatusQuery) -> Result<Status, Failure> {
+        let now = Timestamp::now();
+        let in_force = self.in_force();
+        let mut store = self.store();
+        let holds = Holds::at(&mut store, now)?;
+        let reports = store.read(blocks::queue)?.len();
+        let open = IncidentFilter {
+            open: true,
+            ..IncidentFilter::default()
+        };
+        let incidents_open = store
+            .read(|connection| incidents::list(connection, &open))?
+            .len();
+        let mut warnings: Vec<String> = store
+            .degraded()
+            .map(|why| format!("the store is in memory and is lost with the agent: {why}"))
+            .into_iter()
+            .collect();
+        drop(store);
+        for list in &in_force.lists {
+            if let Some(problem) = &list.problem {
+                warnings.push(format!("category {}: {problem}", list.category));
+            }
+        }
+        let rooms_open = (0..in_force.policy.rooms.len())
+            .filter(|room| explain::door(&in_force, &holds, *room, now).0)
+            .count();
+        let (passed, refused) = self.totals().all();
+        Ok(Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            school: in_force.policy.school.clone(),
+            started: self.started,
+            generation: in_force.generation,
+            policy: in_force.policy.path.display().to_string(),
+            applied: in_force.applied,
+            applied_by: in_force.by.clone(),
+            load_ms: in_force.load.as_millis() as u64,
+            interfaces: in_force.interfaces.clone(),
+            rooms: in_force.policy.rooms.len(),
+            rooms_open,
+            known_until: now.checked_add(HORIZON).unwrap_or(now),
+            leases: holds.leases.len(),
+            grants: holds.grants.len(),
+            blocks: holds.blocks.len(),
+            reports,
+            incidents_open,
+            passed,
+            refused,
+            events_lost: self.counts.events_lost.load(Ordering::Relaxed),
+            warnings,
+            shadow: None,
+        })
+    }
+}
+
+impl Serve<RoomsQuery> for Daemon {
+    fn serve(&self, _: &Peer, _: RoomsQuery) -> Result<Vec<Room>, Failure> {
+        let holds = Holds::at(&mut self.store(), Timestamp::now())?;
+        let totals = self.totals();
+        let in_force = self.in_force();
+        Ok((0..in_force.policy.rooms.len())
+            .filter_map(|room| self.room(room, &holds, &totals))
+            .collect())
+    }
+}
+
+impl Serve<GrantsQuery> for Daemon {
+    fn serve(&self, _: &Peer, request: GrantsQuery) -> Result<Vec<Grant>, Failure> {
+        let now = Timestamp::now();
+        let month = now
+            .checked_sub(SignedDuration::from_hours(30 * 24))
+            .unwrap_or(Timestamp::MIN);
+        Ok(self.store().read(|connection| {
+            if request.all {
+                grants::since(connection, month)
+            } else {
+                grants::in_force(connection, now)
+            }
+        })?)
+    }
+}
+
+impl Serve<BlocksQuery> for Daemon {
+    fn serve(&self, _: &Peer, request: BlocksQuery) -> Result<Vec<Block>, Failure> {
+        Ok(self.store().read(if request.queued {
+            blocks::queue
+        } else {
+            blocks::in_force
+        })?)
+    }
+}
+
+impl Serve<GenerationsQuery> for Daemon {
+    fn serve(&self, _: &Peer, _: GenerationsQuery) -> Result<Vec<Generation>, Failure> {
+        Ok(self.store().read(generations::list)?)
+    }
+}
+
+impl Serve<IncidentFilter> for Daemon {
+    fn serve(&self, _: &Peer, request: IncidentFilter) -> Result<Vec<Incident>, Failure> {
+        Ok(self
+            .store()
+            .read(|connection| incidents::list(connection, &request))?)
+    }
+}
+
+impl Serve<IncidentQuery> for Daemon {
+    fn serve(&self, _: &Peer, request: IncidentQuery) -> Result<Incident, Failure> {
+        Ok(self
+            .store()
+            .read(|connection| incidents::by_id(connection, request.id))?)
+    }
+}
+
+impl Serve<AuditFilter> for Daemon {
+    fn serve(&self, _: &Peer, request: AuditFilter) -> Result<Audit, Failure> {
+        let mut store = self.store();
+        Ok(Audit {
+            entries: store.read(|connection| audit::list(connection, &request))?,
+            broken_at: store.read(audit::verify)?,
+        })
+    }
+}
+
+impl Serve<ListsQuery> for Daemon {
+    fn serve(&self, _: &Peer, _: ListsQuery) -> Result<Vec<List>, Failure> {
+        Ok(self.in_force().lists.clone())
+    }
+}
+
+impl Daemon {
+    /// A room as it is now.
+    pub(super) fn room_now(&self, room: usize) -> Result<Room, Failure> {
+        let holds = Holds::at(&mut self.store(), Timestamp::now())?;
+        self.room(room, &holds, &self.totals())
+            .ok_or_else(|| Failure::not_found("the room has gone"))
+    }
+
+    fn room(&self, at: usize, holds: &Holds, totals: &Totals) -> Option<Room> {
+        let now = Timestamp::now();
+        let in_force = self.in_force();
+        let policy = &in_force.policy;
+        let room = policy.rooms.get(at)?;
+        let (open, because, until) = explain::door(&in_force, holds, at, now);
+        let (passed, refused) = totals.of_room(&room.name);
+        let group = policy.groups.get(in_force.group_in(at));
+        Some(Room {
+            name: room.name.clone(),
+            title: room.title.clone(),
+            tag: room.tag.to_string(),
+            group: group.map(|group| group.name.clone()).unwrap_or_default(),
+            open,
+            because,
+            until,
+            lesson: lesson(policy, at, now),
+            holder: holds.lease(&room.name).map(|lease| lease.holder.clone()),
+            held: holds.mode(&room.name).cloned(),
+            passed,
+            refused,
+        })
+    }
+
+    /// The page for Prometheus.
+    pub(super) fn metrics(&self) -> Result<String, String> {
+        let now = Timestamp::now();
+        let in_force = self.in_force();
+        let mut store = self.store();
+        let failed = |error: crate::store::StoreError| error.to_string();
+        let holds = Holds::at(&mut store, now).map_err(failed)?;
+        let open = IncidentFilter {
+            open: true,
+            ..IncidentFilter::default()
+        };
+        let incidents = store
+            .read(|connection| incidents::list(connection, &open))
+            .map_err(failed)?;
+        let reports = store.read(blocks::queue).map_err(failed)?.len();
+        let store_degraded = store.degraded().is_some();
+        drop(store);
+        let seconds = |since: Timestamp| now.duration_since(since).as_secs_f64();
+        let mut position = std::collections::BTreeMap::new();
+        let lists = in_force
+            .lists
+            .iter()
+            .map(|list| {
+                let number = position.entry(list.category.clone()).or_insert(0);
+                *number += 1;
+                let age = list.updated.map_or(f64::INFINITY, seconds);
+                (list.category.clone(), *number, age)
+            })
+            .collect();
+        let (names, ranges) = self.core().overrides.counts().unwrap_or_default();
+        let snapshot = Snapshot {
+            totals: self.totals(),
+            rooms: (0..)
+                .zip(&in_force.policy.rooms)
+                .map(|(at, room)| {
+                    let (open, ..) = explain::door(&in_force, &holds, at, now);
+                    (room.name.clone(), open)
+                })
+                .collect(),
+            generation: in_force.generation,
+            policy_age_seconds: seconds(in_force.applied),
+            policy_load_seconds: in_force.load.as_secs_f64(),
+            apply_failures: self.counts.apply_failures.load(Ordering::Relaxed),
+            attached: in_force
+                .interfaces
+                .iter()
+                .map(|i| (i.name.clone(), i.side.clone(), i.mode.clone()))
+                .collect(),
+            lists,
+            maps: vec![
+                ("override_names", f64::from(names) / NAME_OVERRIDES),
+                ("override_ranges", f64::from(ranges) / RANGE_OVERRIDES),
+            ],
+            events: self.counts.events.load(Ordering::Relaxed),
+            events_lost: self.counts.events_lost.load(Ordering::Relaxed),
+            leases: holds.leases.len(),
+            grants: holds.grants.len(),
+            blocks: holds.blocks.len(),
+            reports,
+            incidents_open: incidents.len(),
+            incidents: self.counts.incidents.load(Ordering::Relaxed),
+            notifications_dropped: self.notifier.dropped(),
+            store_degraded,
+            known_seconds: HORIZON.as_secs_f64(),
+        };
+        metrics::render(&snapshot).map_err(|error| error.to_string())
+    }
+}
+
+/// The lesson in a room at a moment, as a person names it.
+pub(super) fn lesson(policy: &Policy, room: usize, at: Timestamp) -> Option<String> {
+    let window = state_at(policy, room, at)?.window?;
+    match window.kind {
+        WindowKind::Lesson {
+            number,
+            shift,
+            class,
+            ..
+        } => {
+            let shift = if shift.is_empty() {
+                shift
+            } else {
+                format!("{shift}, ")
+            };
+            let class = class.map(|class| format!(" ({class})")).unwrap_or_default();
+            Some(format!("{shift}lesson {number}{class}"))
+        }
+        WindowKind::Plain { .. } => {
+            let time = |at| {
+                policy
+                    .timezone
+                    .to_datetime(at)
+                    .strftime("%H:%M")
+                    .to_string()
+            };
+            Some(format!("{}–{}", time(window.start), time(window.end)))
+        }
+        WindowKind::Always => None,
+    }
+}
