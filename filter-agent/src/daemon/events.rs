@@ -5,13 +5,12 @@ use std::sync::{Arc, PoisonError};
 
 use axum::body::Bytes;
 use filter_ebpf::abi::{Event, Protocol, Reason, Verdict};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::notify::Ways;
 use super::watch::{Found, Key, Limits};
-use super::{Daemon, InForce, inspect};
+use super::{Daemon, InForce, clock, inspect};
 use crate::control::api::EventLine;
-use crate::kernel::Clock;
 use crate::store::{Device, Salt, incidents};
 
 /// Lessons whose salts are in memory.
@@ -36,9 +35,8 @@ impl Daemon {
         let reason = Reason::from_u8(event.reason);
         let verdict = Verdict::from_u8(event.verdict);
         self.tell_followers(|| {
-            let time = Clock::now().wall(event.time);
             Some(EventLine {
-                time: Timestamp::try_from(time).unwrap_or(now),
+                time: wall(event.time),
                 room: room.name.clone(),
                 group: in_force
                     .policy
@@ -209,6 +207,14 @@ fn lesson_key(in_force: &InForce, room: usize, now: Timestamp) -> String {
         Some(lesson) => format!("{} {lesson}", local.date()),
         None => local.strftime("%Y-%m-%d %H h").to_string(),
     }
+}
+
+/// The wall clock's time of a moment of the kernel's.
+fn wall(monotonic: u64) -> Timestamp {
+    let clock = clock();
+    let ago = clock.monotonic.saturating_sub(monotonic);
+    let ago = SignedDuration::from_nanos(ago.min(i64::MAX as u64) as i64);
+    clock.wall.checked_sub(ago).unwrap_or(clock.wall)
 }
 
 fn name(event: &Event) -> Option<String> {
