@@ -24,7 +24,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: Args, common: &Common) -> Result<(), Failure> {
-    let given = common.socket != PathBuf::from(DEFAULT_SOCKET);
+    let given = common.socket != *DEFAULT_SOCKET;
     let policy = std::path::absolute(&args.policy)
         .map_err(|error| Failure::bad_request(error.to_string()))?;
     daemon::run(Options {

@@ -12,7 +12,7 @@ use super::{Core, Daemon, InForce, Options, clock, doors, kernel, page, state_fo
 use crate::control::api::{Applied, ApplyPolicy, Interface};
 use crate::control::server::Serve;
 use crate::control::{Code, Failure, Peer};
-use crate::kernel::{self as k, Contents, Filter, Mode, Overrides, Side};
+use crate::kernel::{self as k, Contents, Filter, Mode, Overrides, Side, preflight};
 use crate::metrics::Totals;
 use crate::policy::{LoadError, MAX_BYTES, Policy};
 use crate::store::{Store, Who, generations};
@@ -63,11 +63,12 @@ fn wrong(error: &LoadError) -> Failure {
 /// what an agent before left there.
 pub(super) fn start(options: &Options, read: Read, store: &mut Store) -> Result<Core, Failure> {
     let begun = Instant::now();
+    look_first(options, &read.policy)?;
     let mut filter = Filter::open(&options.pins).map_err(|error| kernel(&error))?;
     let who = Who::agent();
     let built = compile(options, &read.policy, &filter, true)?;
     let holds = doors::Holds::at(store, Timestamp::now())?;
-    let (_, in_force) = swap(&mut filter, read, built, &holds, &who.name, begun)?;
+    let (_, in_force) = swap(&mut filter, read, built, &holds, &who.name, begun, &[])?;
     note(store, &in_force, &who)?;
     let mut core = Core {
         access: filter.access().map_err(|error| kernel(&error))?,
@@ -79,6 +80,21 @@ pub(super) fn start(options: &Options, read: Read, store: &mut Store) -> Result<
     };
     core.replace_overrides(&holds)?;
     Ok(core)
+}
+
+/// Refuses to filter blind, and says what was found.
+fn look_first(options: &Options, policy: &Policy) -> Result<(), Failure> {
+    let found = preflight::check(&options.pins, sides(policy), attach_mode(policy));
+    if let Some(refusal) = found.refusal() {
+        return Err(Failure::new(Code::Kernel, refusal));
+    }
+    for (interface, finding) in found.findings() {
+        let place = interface
+            .map(|name| format!("{name}: "))
+            .unwrap_or_default();
+        eprintln!("filter-agent: {place}{}", finding.text);
+    }
+    Ok(())
 }
 
 impl Daemon {
@@ -115,7 +131,15 @@ impl Daemon {
             };
             core.replace_overrides(&blocks)?;
         }
-        let swapped = swap(&mut core.filter, read, built, &holds, &who.name, begun);
+        let swapped = swap(
+            &mut core.filter,
+            read,
+            built,
+            &holds,
+            &who.name,
+            begun,
+            &before.interfaces,
+        );
         let (applied, in_force) = match swapped {
             Ok(done) => done,
             Err(failure) => {
@@ -216,22 +240,23 @@ fn compile(
     build::build(policy, place, Timestamp::now(), lenient)
 }
 
-fn interfaces(policy: &Policy) -> Result<Vec<k::Interface>, Failure> {
-    let sides = [
-        (&policy.network.lan, Side::Lan),
-        (&policy.network.wan, Side::Wan),
-    ];
-    let mode = if policy.network.generic {
+fn sides(policy: &Policy) -> impl Iterator<Item = (&str, Side)> {
+    let lan = policy.network.lan.iter().map(|name| (&**name, Side::Lan));
+    lan.chain(policy.network.wan.iter().map(|name| (&**name, Side::Wan)))
+}
+
+fn attach_mode(policy: &Policy) -> Mode {
+    if policy.network.generic {
         Mode::NativeOrGeneric
     } else {
         Mode::Native
-    };
-    let named = sides
-        .into_iter()
-        .flat_map(|(names, side)| names.iter().map(move |name| (name, side)));
-    named
+    }
+}
+
+fn interfaces(policy: &Policy) -> Result<Vec<k::Interface>, Failure> {
+    sides(policy)
         .map(|(name, side)| {
-            let ifindex = nix::net::if_::if_nametoindex(name.as_str()).map_err(|_| {
+            let ifindex = nix::net::if_::if_nametoindex(name).map_err(|_| {
                 Failure::new(
                     Code::PolicyError,
                     format!(
@@ -242,10 +267,10 @@ fn interfaces(policy: &Policy) -> Result<Vec<k::Interface>, Failure> {
                 )
             })?;
             Ok(k::Interface {
-                name: name.clone(),
+                name: name.to_owned(),
                 ifindex,
                 side,
-                mode,
+                mode: attach_mode(policy),
             })
         })
         .collect()
@@ -258,6 +283,7 @@ fn swap(
     holds: &doors::Holds,
     by: &str,
     begun: Instant,
+    before: &[Interface],
 ) -> Result<(k::Applied, InForce), Failure> {
     let interfaces = interfaces(&read.policy)?;
     let groups: Vec<u16> = built.image.rooms.iter().map(|room| room.group).collect();
@@ -275,7 +301,7 @@ fn swap(
                 Side::Lan => "lan".to_owned(),
                 Side::Wan => "wan".to_owned(),
             },
-            mode: mode(&applied, interface).to_owned(),
+            mode: mode(&applied, interface, before),
         })
         .collect();
     let in_force = InForce {
@@ -292,16 +318,22 @@ fn swap(
     Ok((applied, in_force))
 }
 
-/// How the XDP program of an interface hangs there now.
-fn mode(applied: &k::Applied, interface: &k::Interface) -> &'static str {
-    applied
-        .attached
-        .iter()
-        .find(|(hook, attached)| {
-            hook.ifindex == interface.ifindex
-                && matches!(attached, k::Attached::Native | k::Attached::Generic)
-        })
-        .map_or("as before", |(_, attached)| attached.name())
+/// How the XDP program of an interface hangs there now. One that was only
+/// replaced hangs as before; an agent before this one knew how.
+fn mode(applied: &k::Applied, interface: &k::Interface, before: &[Interface]) -> String {
+    let attached = applied.attached.iter().find(|(hook, attached)| {
+        hook.ifindex == interface.ifindex
+            && matches!(attached, k::Attached::Native | k::Attached::Generic)
+    });
+    if let Some((_, attached)) = attached {
+        return attached.name().to_owned();
+    }
+    let before = before.iter().find(|before| before.name == interface.name);
+    match before {
+        Some(before) => before.mode.clone(),
+        None if interface.mode == Mode::Native => k::Attached::Native.name().to_owned(),
+        None => "native or generic".to_owned(),
+    }
 }
 
 fn note(store: &mut Store, in_force: &InForce, who: &Who) -> Result<(), Failure> {

@@ -59,7 +59,7 @@ pub(super) fn build(
                 failed: None,
                 too_deep: 0,
             };
-            let read = read(policy, source, place.copies, &mut into);
+            let read = read(policy, source, &place, lenient, &mut into);
             if let Some(error) = into.failed {
                 return Err(wrong(error));
             }
@@ -74,14 +74,13 @@ pub(super) fn build(
                 problem: None,
             };
             match read {
-                Ok((report, updated, problem)) => {
+                Ok((report, updated)) => {
                     line.updated = updated;
                     line.hosts = report.names;
                     line.ranges = report.ranges;
                     line.ignored = report.ignored.iter().map(|kind| kind.count).sum::<u64>()
                         + report.exceptions
                         + too_deep;
-                    line.problem = problem;
                 }
                 Err(problem) if lenient => line.problem = Some(problem),
                 Err(problem) => {
@@ -117,13 +116,14 @@ pub(super) fn build(
     Ok(Built { image, lists })
 }
 
-/// What was read of a list, when its copy is from, and what is wrong with it.
-type Read = (Report, Option<Timestamp>, Option<String>);
+/// What was read of a list, and when its copy is from.
+type Read = (Report, Option<Timestamp>);
 
 fn read<S: Sink>(
     policy: &Policy,
     source: &ListSource,
-    copies: &Store,
+    place: &Place<'_>,
+    lenient: bool,
     sink: &mut S,
 ) -> Result<Read, String> {
     let options = options(policy, source)?;
@@ -134,29 +134,31 @@ fn read<S: Sink>(
             .and_then(|metadata| metadata.modified())
             .ok()
             .and_then(|time| Timestamp::try_from(time).ok());
-        return Ok((report, written, None));
+        return Ok((report, written));
     }
     let subscription = subscription(policy, source)?;
-    let mut problem = None;
-    let copy = |name: &str| copies.copy(name).map_err(|error| error.to_string());
-    let kept = match copy(&subscription.name)? {
-        Some(kept) => kept,
-        // The first time the list is needed at once.
-        None => {
-            fetch(copies, &subscription, false).map_err(|error| {
-                problem.get_or_insert_with(|| error.clone());
-                error
-            })?;
-            copy(&subscription.name)?.ok_or("the copy has gone")?
-        }
+    let copy = || {
+        place
+            .copies
+            .copy(&subscription.name)
+            .map_err(|error| error.to_string())
     };
+    let mut kept = copy()?;
+    if kept.is_none() && !lenient {
+        // The first time the list is needed at once; a start does not wait
+        // for a network that may not be there.
+        fetch(place.copies, &subscription, false)?;
+        kept = copy()?;
+    }
+    let kept = kept.ok_or("there is no copy yet; it is fetched as soon as the network is up")?;
     let report =
         lists::import(&kept.source(), &options, sink).map_err(|error| error.to_string())?;
-    let meta = copies
+    let meta = place
+        .copies
         .meta(&subscription.name)
         .map_err(|error| error.to_string())?;
     let checked = meta.and_then(|meta| Timestamp::from_second(meta.checked_at as i64).ok());
-    Ok((report, checked, problem))
+    Ok((report, checked))
 }
 
 /// Fetches a list into the folder of good copies; tells whether it is new.

@@ -3,8 +3,6 @@
 use std::collections::HashMap;
 use std::io;
 use std::os::unix::net::UnixDatagram;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -117,7 +115,11 @@ async fn live(options: Options) -> Result<(), Failure> {
         tokio::select! {
             _ = terminate.recv() => break,
             _ = tokio::signal::ctrl_c() => break,
-            () = daemon.stop.notified() => break,
+            () = daemon.stop.notified() => {
+                // Whoever took the filter off is still to be answered.
+                tokio::time::sleep(Duration::from_millis(300)).await;
+                break;
+            }
             _ = reload.recv() => {
                 let daemon = Arc::clone(&daemon);
                 tokio::task::spawn_blocking(move || daemon.reload());
@@ -229,14 +231,11 @@ impl Daemon {
     }
 
     async fn chores(self: Arc<Self>) {
-        let busy = Arc::new(AtomicBool::new(false));
         let mut failures = HashMap::new();
         loop {
             tokio::time::sleep(CHORES).await;
             let daemon = Arc::clone(&self);
-            let busy = Arc::clone(&busy);
             let done = tokio::task::spawn_blocking(move || {
-                busy.store(true, Ordering::Relaxed);
                 daemon.flush_incidents();
                 daemon.look_after_store();
                 daemon.due_lists(&mut failures);
