@@ -40,7 +40,9 @@ fn t21_hosts_that_differ() {
         format!("GET / HTTP/1.1\r\nHost: {ALLOWED}\r\nHost: {BLOCKED}\r\n\r\n"),
         format!("GET http://{BLOCKED}/ HTTP/1.1\r\nHost: {ALLOWED}\r\n\r\n"),
         format!("GET http://{ALLOWED}/ HTTP/1.1\r\nHost: {BLOCKED}\r\n\r\n"),
-        format!("GET / HTTP/1.1\r\nHost: {ALLOWED}\r\n\r\nGET / HTTP/1.1\r\nHost: {BLOCKED}\r\n\r\n"),
+        format!(
+            "GET / HTTP/1.1\r\nHost: {ALLOWED}\r\n\r\nGET / HTTP/1.1\r\nHost: {BLOCKED}\r\n\r\n"
+        ),
     ] {
         let journey = plain(&text).judge().unwrap();
         assert!(!journey.reached, "{text}\n{}", journey.outcome.table());
@@ -49,9 +51,16 @@ fn t21_hosts_that_differ() {
 
 #[test]
 fn t21_missing_host() {
-    let journey = plain("GET / HTTP/1.1\r\nAccept: */*\r\n\r\n").judge().unwrap();
+    let journey = plain("GET / HTTP/1.1\r\nAccept: */*\r\n\r\n")
+        .judge()
+        .unwrap();
     assert!(!journey.reached);
-    assert_eq!(journey.reason(), Reason::Unnamed, "{}", journey.outcome.table());
+    assert_eq!(
+        journey.reason(),
+        Reason::Unnamed,
+        "{}",
+        journey.outcome.table()
+    );
 }
 
 #[test]
@@ -64,7 +73,12 @@ fn t21_the_next_request_of_a_kept_alive_connection() {
         segments.push(Segment::new(first.len(), head));
         segments.push(Segment::new(first.len() + 25, tail));
         let journey = Connection::new(segments).port(80).judge().unwrap();
-        assert_eq!(journey.reached, host == ALLOWED, "{}", journey.outcome.table());
+        assert_eq!(
+            journey.reached,
+            host == ALLOWED,
+            "{}",
+            journey.outcome.table()
+        );
     }
 }
 
@@ -80,12 +94,25 @@ fn t21_a_body_is_no_request() {
 
 #[test]
 fn t22_connect_and_socks() {
-    both(|host| plain(&format!("CONNECT {host}:443 HTTP/1.1\r\nHost: {host}:443\r\n\r\n")).port(3128));
-    let journey = Connection::new(vec![Segment::new(0, &[5, 1, 0])]).port(1080).judge().unwrap();
-    assert!(!journey.reached, "{}", journey.outcome.table());
+    both(|host| {
+        plain(&format!(
+            "CONNECT {host}:443 HTTP/1.1\r\nHost: {host}:443\r\n\r\n"
+        ))
+        .port(3128)
+    });
+    both(|host| {
+        let greeting = [5, 1, 0];
+        let mut request = vec![5, 1, 0, 3, host.len() as u8];
+        request.extend(host.as_bytes());
+        request.extend([1, 187]);
+        Connection::new(vec![Segment::new(0, &greeting), Segment::new(3, &request)]).port(1080)
+    });
     let mut socks4a = vec![4, 1, 1, 187, 0, 0, 0, 1, b'u', 0];
     socks4a.extend(BLOCKED.as_bytes());
     socks4a.push(0);
-    let journey = Connection::new(cut(&socks4a, &[])).port(1080).judge().unwrap();
+    let journey = Connection::new(cut(&socks4a, &[]))
+        .port(1080)
+        .judge()
+        .unwrap();
     assert!(!journey.reached, "{}", journey.outcome.table());
 }

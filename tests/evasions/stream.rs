@@ -1,35 +1,37 @@
 //! A client's connection as frames, and whether its hello got through.
 
-use anyhow::Result;
-use filter_ebpf::abi::{Reason, Verdict};
-use filter_tests::small_school::{Outcome, School};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Mutex, PoisonError};
 
-const CLIENT_PORT: u16 = 40_000;
+use anyhow::{Context as _, Result};
+use filter_ebpf::abi::{Reason, Verdict};
+use filter_tests::small_school::{Loaded, Outcome, School};
+
 const ISN: u32 = 0xffff_f000;
 
-pub const ACK: u8 = 16;
-pub const PSH: u8 = 8;
-pub const SYN: u8 = 2;
-pub const RST: u8 = 4;
-pub const FIN: u8 = 1;
-pub const URG: u8 = 32;
+pub(crate) const ACK: u8 = 16;
+pub(crate) const PSH: u8 = 8;
+pub(crate) const SYN: u8 = 2;
+pub(crate) const RST: u8 = 4;
+pub(crate) const FIN: u8 = 1;
+pub(crate) const URG: u8 = 32;
 
 /// One segment from the client, as the trick wants it.
 #[derive(Clone)]
-pub struct Segment {
+pub(crate) struct Segment {
     /// From the first byte of the stream.
-    pub offset: i64,
-    pub bytes: Vec<u8>,
-    pub flags: u8,
-    pub ttl: u8,
+    pub(crate) offset: i64,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) flags: u8,
+    pub(crate) ttl: u8,
     /// Header words of the TCP data offset.
-    pub data_offset: u8,
+    pub(crate) data_offset: u8,
     /// Meant for the server; else a decoy that never gets there.
-    pub real: bool,
+    pub(crate) real: bool,
 }
 
 impl Segment {
-    pub fn new(offset: usize, bytes: &[u8]) -> Self {
+    pub(crate) fn new(offset: usize, bytes: &[u8]) -> Self {
         Self {
             offset: offset as i64,
             bytes: bytes.to_vec(),
@@ -40,17 +42,21 @@ impl Segment {
         }
     }
 
-    pub fn flags(self, flags: u8) -> Self {
+    pub(crate) fn flags(self, flags: u8) -> Self {
         Self { flags, ..self }
     }
 
-    pub fn decoy(self) -> Self {
-        Self { real: false, ttl: 2, ..self }
+    pub(crate) fn decoy(self) -> Self {
+        Self {
+            real: false,
+            ttl: 2,
+            ..self
+        }
     }
 }
 
 /// A stream cut at these sizes, the rest in one piece.
-pub fn cut(bytes: &[u8], sizes: &[usize]) -> Vec<Segment> {
+pub(crate) fn cut(bytes: &[u8], sizes: &[usize]) -> Vec<Segment> {
     let mut segments = Vec::new();
     let mut at = 0_usize;
     for &size in sizes.iter().chain([&usize::MAX]) {
@@ -64,7 +70,7 @@ pub fn cut(bytes: &[u8], sizes: &[usize]) -> Vec<Segment> {
 }
 
 /// A stream in pieces of one size.
-pub fn pieces(bytes: &[u8], size: usize) -> Vec<Segment> {
+pub(crate) fn pieces(bytes: &[u8], size: usize) -> Vec<Segment> {
     bytes
         .chunks(size)
         .enumerate()
@@ -73,31 +79,49 @@ pub fn pieces(bytes: &[u8], size: usize) -> Vec<Segment> {
 }
 
 /// A connection: its place and its segments after the handshake.
-pub struct Connection {
-    pub vlan: u16,
-    pub port: u16,
+pub(crate) struct Connection {
+    pub(crate) vlan: u16,
+    pub(crate) port: u16,
+    /// Of its own, so that cases share nothing.
+    pub(crate) client_port: u16,
     /// Whether the server's SYN-ACK is seen.
-    pub handshake: bool,
-    pub segments: Vec<Segment>,
+    pub(crate) handshake: bool,
+    pub(crate) segments: Vec<Segment>,
 }
 
 impl Connection {
-    pub fn new(segments: Vec<Segment>) -> Self {
-        Self { vlan: 10, port: 443, handshake: true, segments }
+    pub(crate) fn new(segments: Vec<Segment>) -> Self {
+        static NEXT: AtomicU16 = AtomicU16::new(20_000);
+        let client_port = NEXT.fetch_add(1, Ordering::Relaxed);
+        Self {
+            vlan: 10,
+            port: 443,
+            client_port,
+            handshake: true,
+            segments,
+        }
     }
 
-    pub fn vlan(self, vlan: u16) -> Self {
+    pub(crate) fn vlan(self, vlan: u16) -> Self {
         Self { vlan, ..self }
     }
 
-    pub fn port(self, port: u16) -> Self {
+    pub(crate) fn port(self, port: u16) -> Self {
         Self { port, ..self }
     }
 
     fn frame(&self, to_server: bool, seq: u32, ack: u32, segment: &Segment) -> Vec<u8> {
         let (client, server) = ([10, 10, 0, 5], [93, 184, 216, 34]);
-        let (source, target) = if to_server { (client, server) } else { (server, client) };
-        let ports = if to_server { [CLIENT_PORT, self.port] } else { [self.port, CLIENT_PORT] };
+        let (source, target) = if to_server {
+            (client, server)
+        } else {
+            (server, client)
+        };
+        let ports = if to_server {
+            [self.client_port, self.port]
+        } else {
+            [self.port, self.client_port]
+        };
         let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x81, 0];
         frame.extend(self.vlan.to_be_bytes());
         frame.extend([8, 0, 0x45, 0]);
@@ -108,14 +132,26 @@ impl Connection {
         frame.extend(ports.iter().flat_map(|port| port.to_be_bytes()));
         frame.extend(seq.to_be_bytes());
         frame.extend(ack.to_be_bytes());
-        frame.extend([segment.data_offset << 4, segment.flags, 0xff, 0xff, 0, 0, 0, 0]);
+        frame.extend([
+            segment.data_offset << 4,
+            segment.flags,
+            0xff,
+            0xff,
+            0,
+            0,
+            0,
+            0,
+        ]);
         frame.extend(&segment.bytes);
         frame
     }
 
     /// The frames, and for each what it carries of the stream.
     fn frames(&self) -> Vec<(Vec<u8>, Option<&Segment>)> {
-        let control = |flags| Segment { flags, ..Segment::new(0, &[]) };
+        let control = |flags| Segment {
+            flags,
+            ..Segment::new(0, &[])
+        };
         let mut frames = Vec::new();
         if self.handshake {
             frames.push((self.frame(true, ISN, 0, &control(SYN)), None));
@@ -125,7 +161,11 @@ impl Connection {
         for segment in &self.segments {
             let seq = ISN.wrapping_add(1).wrapping_add(segment.offset as u32);
             // A SYN takes a number of its own before its data.
-            let seq = if segment.flags & SYN != 0 { seq.wrapping_sub(1) } else { seq };
+            let seq = if segment.flags & SYN != 0 {
+                seq.wrapping_sub(1)
+            } else {
+                seq
+            };
             let ack = if segment.flags & ACK != 0 { 78 } else { 0 };
             frames.push((self.frame(true, seq, ack, segment), Some(segment)));
         }
@@ -133,10 +173,10 @@ impl Connection {
     }
 
     /// Judges the frames.
-    pub fn judge(&self) -> Result<Journey> {
+    pub(crate) fn judge(&self) -> Result<Journey> {
         let frames = self.frames();
         let bytes: Vec<Vec<u8>> = frames.iter().map(|(frame, _)| frame.clone()).collect();
-        let outcome = School::new()?.judge(&bytes)?;
+        let outcome = judge(&bytes)?;
         let len = self
             .segments
             .iter()
@@ -146,55 +186,90 @@ impl Connection {
             .unwrap_or(0);
         let mut passed = vec![false; len];
         for (judged, (_, segment)) in outcome.frames.iter().zip(&frames) {
-            let Some(segment) = segment.filter(|segment| segment.real) else { continue };
+            let Some(segment) = segment.filter(|segment| segment.real) else {
+                continue;
+            };
             if judged.verdict == Some(Verdict::Pass) {
                 let at = segment.offset.max(0) as usize;
                 passed[at..at + segment.bytes.len()].fill(true);
             }
         }
-        Ok(Journey { reached: passed.iter().all(|byte| *byte), outcome })
+        Ok(Journey {
+            reached: passed.iter().all(|byte| *byte),
+            outcome,
+        })
     }
 }
 
+/// Judges frames by one image, which all cases share.
+fn judge(frames: &[Vec<u8>]) -> Result<Outcome> {
+    static SCHOOL: Mutex<Option<Loaded>> = Mutex::new(None);
+    let mut school = SCHOOL.lock().unwrap_or_else(PoisonError::into_inner);
+    if school.is_none() {
+        *school = Some(School::new()?.load()?);
+    }
+    school.as_mut().context("no school")?.judge(frames)
+}
+
 /// What became of a connection.
-pub struct Journey {
+pub(crate) struct Journey {
     /// The server got every byte of the hello.
-    pub reached: bool,
-    pub outcome: Outcome,
+    pub(crate) reached: bool,
+    pub(crate) outcome: Outcome,
 }
 
 impl Journey {
     /// The reason of the last frame.
-    pub fn reason(&self) -> Reason {
-        self.outcome.frames.last().map_or(Reason::Unknown, |frame| frame.reason)
+    pub(crate) fn reason(&self) -> Reason {
+        self.outcome
+            .frames
+            .last()
+            .map_or(Reason::Unknown, |frame| frame.reason)
     }
 }
 
 /// A host in a denied category, one that nothing speaks against.
-pub const BLOCKED: &str = "www.play.games.example";
-pub const ALLOWED: &str = "www.harmless.example";
+pub(crate) const BLOCKED: &str = "www.play.games.example";
+pub(crate) const ALLOWED: &str = "www.harmless.example";
 /// Of the same length as [`BLOCKED`].
-pub const ALLOWED_TWIN: &str = "www.harmless.kingdom.x";
+pub(crate) const ALLOWED_TWIN: &str = "www.harmless.kingdom.x";
 
 /// The trick with a blocked host must fail, with an allowed one it must work.
 ///
 /// # Panics
 /// When either is not so.
-pub fn both(trick: impl Fn(&str) -> Connection) {
+pub(crate) fn both(trick: impl Fn(&str) -> Connection) {
     let blocked = trick(BLOCKED).judge().unwrap();
-    assert!(!blocked.reached, "blocked host reached\n{}", blocked.outcome.table());
+    assert!(
+        !blocked.reached,
+        "blocked host reached\n{}",
+        blocked.outcome.table()
+    );
     let allowed = trick(ALLOWED).judge().unwrap();
-    assert!(allowed.reached, "allowed host not reached\n{}", allowed.outcome.table());
+    assert!(
+        allowed.reached,
+        "allowed host not reached\n{}",
+        allowed.outcome.table()
+    );
 }
 
 /// The trick must fail whatever the host, for this reason.
 ///
 /// # Panics
 /// When it does not.
-pub fn denied(reason: Reason, trick: impl Fn(&str) -> Connection) {
+pub(crate) fn denied(reason: Reason, trick: impl Fn(&str) -> Connection) {
     for host in [BLOCKED, ALLOWED] {
         let journey = trick(host).judge().unwrap();
-        assert!(!journey.reached, "{host} reached\n{}", journey.outcome.table());
-        assert_eq!(journey.reason(), reason, "{host}\n{}", journey.outcome.table());
+        assert!(
+            !journey.reached,
+            "{host} reached\n{}",
+            journey.outcome.table()
+        );
+        assert_eq!(
+            journey.reason(),
+            reason,
+            "{host}\n{}",
+            journey.outcome.table()
+        );
     }
 }

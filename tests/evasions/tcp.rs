@@ -9,7 +9,10 @@ use super::stream::{
 };
 
 fn position(bytes: &[u8], host: &str) -> usize {
-    bytes.windows(host.len()).position(|window| window == host.as_bytes()).unwrap()
+    bytes
+        .windows(host.len())
+        .position(|window| window == host.as_bytes())
+        .unwrap()
 }
 
 #[test]
@@ -47,7 +50,13 @@ fn t03_reverse_order_alone_reaches_nobody() {
     segments.reverse();
     let journey = Connection::new(segments).judge().unwrap();
     assert!(!journey.reached);
-    let reasons: Vec<_> = journey.outcome.frames.iter().map(|f| f.reason).skip(3).collect();
+    let reasons: Vec<_> = journey
+        .outcome
+        .frames
+        .iter()
+        .map(|f| f.reason)
+        .skip(3)
+        .collect();
     assert_eq!(reasons, [Reason::OutOfOrder, Reason::HelloPending]);
 }
 
@@ -162,13 +171,18 @@ fn t07_hello_in_the_syn() {
         let bytes = hello(host);
         let mut segments = cut(&bytes, &[120]);
         segments[0].flags = SYN;
-        Connection { handshake: false, ..Connection::new(segments) }
+        Connection {
+            handshake: false,
+            ..Connection::new(segments)
+        }
     });
 }
 
 #[test]
 fn t08_what_no_client_sends_in_a_hello() {
-    denied(Reason::BadTcp, |host| Connection::new(vec![Segment::new(0, &hello(host)).flags(PSH)]));
+    denied(Reason::BadTcp, |host| {
+        Connection::new(vec![Segment::new(0, &hello(host)).flags(PSH)])
+    });
     denied(Reason::BadTcp, |host| {
         Connection::new(vec![Segment::new(0, &hello(host)).flags(ACK | URG)])
     });
@@ -182,9 +196,15 @@ fn t08_what_no_client_sends_in_a_hello() {
 #[test]
 fn t09_flags_do_not_matter() {
     both(|host| {
-        let segments = cut(&hello(host), &[70]).into_iter().map(|s| s.flags(ACK)).collect();
+        let segments = cut(&hello(host), &[70])
+            .into_iter()
+            .map(|s| s.flags(ACK))
+            .collect();
         Connection::new(segments)
     });
     // Simultaneous open or a split handshake: no SYN-ACK from the server.
-    both(|host| Connection { handshake: false, ..Connection::new(cut(&hello(host), &[70])) });
+    both(|host| Connection {
+        handshake: false,
+        ..Connection::new(cut(&hello(host), &[70]))
+    });
 }

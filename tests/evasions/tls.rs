@@ -29,9 +29,7 @@ fn t10_many_records() {
 #[test]
 fn t11_records_and_segments_cut_independently() {
     for (record, segment) in [(1, 1), (3, 7), (64, 13), (50, 51)] {
-        both(|host| {
-            Connection::new(pieces(&records(&handshake(&named(host)), record), segment))
-        });
+        both(|host| Connection::new(pieces(&records(&handshake(&named(host)), record), segment)));
     }
 }
 
@@ -55,8 +53,7 @@ fn t12_another_record_first() {
 #[test]
 fn t13_odd_record_versions() {
     for version in [[3, 0], [3, 4], [3, 9], [0, 0]] {
-        let trick =
-            |host: &str| one(&record(22, version, &handshake(&named(host))));
+        let trick = |host: &str| one(&record(22, version, &handshake(&named(host))));
         let blocked = trick(BLOCKED).judge().unwrap();
         assert!(!blocked.reached, "{version:?}\n{}", blocked.outcome.table());
     }
@@ -142,7 +139,10 @@ fn t17_several_names() {
         let twice = hello_with(vec![(SERVER_NAME, entries)]);
         assert!(!one(&twice).judge().unwrap().reached, "{first} {second}");
         let duplicate = hello_with(vec![sni(first), sni(second)]);
-        assert!(!one(&duplicate).judge().unwrap().reached, "{first} {second}");
+        assert!(
+            !one(&duplicate).judge().unwrap().reached,
+            "{first} {second}"
+        );
     }
     // An address as a name is judged as an address.
     assert!(!one(&hello("198.51.100.7")).judge().unwrap().reached);
@@ -154,7 +154,9 @@ fn t18_no_name() {
     let journey = one(&hello_with(vec![])).judge().unwrap();
     assert!(!journey.reached);
     assert_eq!(journey.reason(), Reason::Unnamed);
-    let empty = one(&hello_with(vec![(SERVER_NAME, block(&[]))])).judge().unwrap();
+    let empty = one(&hello_with(vec![(SERVER_NAME, block(&[]))]))
+        .judge()
+        .unwrap();
     assert!(!empty.reached, "{}", empty.outcome.table());
 }
 
@@ -192,7 +194,12 @@ fn t20_starttls() {
             segments.push(Segment::new(start + i * 90, piece).flags(ACK | PSH));
         }
         let journey = Connection::new(segments).port(25).vlan(50).judge().unwrap();
-        assert_eq!(journey.reached, host == ALLOWED, "{host}\n{}", journey.outcome.table());
+        assert_eq!(
+            journey.reached,
+            host == ALLOWED,
+            "{host}\n{}",
+            journey.outcome.table()
+        );
     }
 }
 
@@ -200,7 +207,12 @@ fn t20_starttls() {
 fn allow_listed_only_groups_reach_only_what_is_listed() {
     for (host, reached) in [(LEARNING_HOST, true), (ALLOWED, false), (GAME_HOST, false)] {
         let journey = one(&hello(host)).vlan(20).judge().unwrap();
-        assert_eq!(journey.reached, reached, "{host}\n{}", journey.outcome.table());
+        assert_eq!(
+            journey.reached,
+            reached,
+            "{host}\n{}",
+            journey.outcome.table()
+        );
         let last = journey.outcome.frames.last().unwrap();
         assert_eq!(last.verdict == Some(Verdict::Pass), reached);
         assert_eq!(last.host.as_deref(), Some(host));

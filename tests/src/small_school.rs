@@ -144,12 +144,17 @@ impl School {
     /// # Errors
     /// When the kernel refuses the image or a frame.
     pub fn judge(self, frames: &[Vec<u8>]) -> Result<Outcome> {
-        let outcome = self.run(Capture::new(Cursor::new(pcap(frames)))?)?;
-        if let Some(error) = &outcome.error {
-            anyhow::bail!("{error}");
-        }
-        ensure!(outcome.frames.len() == frames.len(), "a frame is missing");
-        Ok(outcome)
+        self.load()?.judge(frames)
+    }
+
+    /// Loads the image, to judge frames in several goes: flows stay, and
+    /// loading takes longer than judging.
+    ///
+    /// # Errors
+    /// When the kernel refuses the image.
+    pub fn load(self) -> Result<Loaded> {
+        let replay = self.start(Capture::new(Cursor::new(pcap(&[])))?)?;
+        Ok(Loaded { replay })
     }
 
     /// Judges a capture.
@@ -157,10 +162,10 @@ impl School {
     /// # Errors
     /// When it cannot be opened or the kernel refuses the image.
     pub fn replay(self, path: &Path) -> Result<Outcome> {
-        self.run(Capture::open(path)?)
+        outcome(&mut self.start(Capture::open(path)?)?)
     }
 
-    fn run<R: std::io::Read>(self, capture: Capture<R>) -> Result<Outcome> {
+    fn start<R: std::io::Read>(self, capture: Capture<R>) -> Result<Replay<'static, R>> {
         let image = Image::build(self.input)?;
         let page = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n";
         let contents = Contents::new(&image, &self.doors, page)?;
@@ -171,22 +176,45 @@ impl School {
             subnets: self.subnets,
             doors: Box::new(move |_| doors.clone()),
         };
-        let mut replay = Replay::new(capture, contents, &self.secret, options)
-            .context("cannot load the image")?;
-        let mut frames = Vec::new();
-        let mut error = None;
-        for judged in &mut replay {
-            match judged {
-                Ok(judged) => frames.push(judged),
-                Err(stop) => error = Some(stop.to_string()),
-            }
-        }
-        Ok(Outcome {
-            frames,
-            counters: replay.counters()?,
-            error,
-        })
+        Replay::new(capture, contents, &self.secret, options).context("cannot load the image")
     }
+}
+
+/// A school in the kernel.
+pub struct Loaded {
+    replay: Replay<'static, Cursor<Vec<u8>>>,
+}
+
+impl Loaded {
+    /// Judges frames one after another, a millisecond apart.
+    ///
+    /// # Errors
+    /// When the kernel refuses a frame.
+    pub fn judge(&mut self, frames: &[Vec<u8>]) -> Result<Outcome> {
+        self.replay.go_on(Capture::new(Cursor::new(pcap(frames)))?);
+        let outcome = outcome(&mut self.replay)?;
+        if let Some(error) = &outcome.error {
+            anyhow::bail!("{error}");
+        }
+        ensure!(outcome.frames.len() == frames.len(), "a frame is missing");
+        Ok(outcome)
+    }
+}
+
+fn outcome<R: std::io::Read>(replay: &mut Replay<'_, R>) -> Result<Outcome> {
+    let mut frames = Vec::new();
+    let mut error = None;
+    for judged in &mut *replay {
+        match judged {
+            Ok(judged) => frames.push(judged),
+            Err(stop) => error = Some(stop.to_string()),
+        }
+    }
+    Ok(Outcome {
+        frames,
+        counters: replay.counters()?,
+        error,
+    })
 }
 
 impl Outcome {

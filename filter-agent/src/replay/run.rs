@@ -42,7 +42,7 @@ pub struct Options<'a> {
     /// Where clients' addresses lie, as far as the policy says.
     pub subnets: Vec<IpNet>,
     /// The doors of all rooms, on a clock that is UNIX time in nanoseconds.
-    pub doors: Box<dyn FnMut(u64) -> Vec<Access> + 'a>,
+    pub doors: Box<dyn FnMut(u64) -> Vec<Access> + Send + 'a>,
 }
 
 /// Why a capture could not be judged to its end.
@@ -136,6 +136,13 @@ impl<'a, R: Read> Replay<'a, R> {
             doors_at: None,
             ended: false,
         })
+    }
+
+    /// Goes on with another capture: image, flows and counters stay.
+    pub fn go_on(&mut self, capture: Capture<R>) {
+        self.capture = capture;
+        self.start = None;
+        self.ended = false;
     }
 
     /// What the program counted so far.

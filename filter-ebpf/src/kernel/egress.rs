@@ -134,7 +134,8 @@ fn look(s: &mut Scratch) -> bool {
     let client_side = s.meta.key.server;
     s.range_mask = lookup::address(&client_side, s.meta.flags & MetaFlags::IPV6 != 0);
     if s.range_mask & OWN_NETWORK != 0 {
-        return true;
+        s.set(Verdict::Pass, Reason::OwnNetwork);
+        return passed(s);
     }
     let Some(room) = room(s) else {
         s.set(Verdict::from_u8(config!(unknown_vlan)), Reason::UnknownVlan);
@@ -150,11 +151,12 @@ fn look(s: &mut Scratch) -> bool {
     }
     lookup::range_override(s);
     if s.again == 0 || syn_ack {
+        s.set(Verdict::Pass, Reason::Handshake);
         return passed(s);
     }
     let opinion = decide(s);
     s.set_opinion(opinion);
-    s.verdict() == Verdict::Pass
+    s.verdict() == Verdict::Pass && passed(s)
 }
 
 /// Counts a packet that goes on, as replay wants to see it.
