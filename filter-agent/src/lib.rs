@@ -12,3 +12,4 @@ pub mod metrics;
 pub mod policy;
 pub mod replay;
 pub mod store;
+pub mod words;

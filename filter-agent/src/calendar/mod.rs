@@ -6,10 +6,11 @@
 //! minutes are in it twice.
 
 pub mod access;
-
 mod days;
+pub mod findings;
 pub mod holidays;
 pub mod ics;
+pub mod picture;
 pub mod state;
 mod week;
 pub mod windows;

@@ -3,6 +3,7 @@
 mod apply;
 mod audit;
 mod block;
+mod check;
 mod council;
 mod detach;
 mod events;
@@ -14,6 +15,7 @@ mod output;
 mod report;
 mod room;
 mod run;
+mod schedule;
 mod status;
 
 use std::path::PathBuf;
@@ -55,6 +57,11 @@ impl Common {
 enum Command {
     /// Filter: load the policy into the kernel and serve the other commands.
     Run(run::Args),
+    /// Read a policy and its lists and tell every mistake; changes nothing.
+    Check(check::Args),
+    /// The timetable, shown and checked.
+    #[command(subcommand)]
+    Schedule(schedule::Command),
     /// Put a policy in force, or tell what it would change.
     Apply(apply::Args),
     /// How the filter is.
@@ -97,6 +104,8 @@ pub fn main() -> ExitCode {
     let common = &cli.common;
     let done = match cli.command {
         Command::Run(args) => run::run(args, common),
+        Command::Check(args) => check::run(args, common),
+        Command::Schedule(command) => schedule::run(command, common),
         Command::Apply(args) => apply::run(args, common),
         Command::Status => status::run(common),
         Command::Room(command) => room::run(command, common),
