@@ -19,10 +19,10 @@ const SKIP_STEP: u32 = 16;
 /// Feeds the next bytes of a TCP stream whose first byte [`super::sniff`]
 /// took for HTTP.
 ///
-/// Several heads in one chunk must name one host. When the chunk ends inside
-/// a later head, `Done` says so (`Finding::unfinished`), and the bytes that
-/// follow may be fed on: the name stays, and a head that names another host
-/// fails. A body whose end is not in the chunk ends the inspection.
+/// Several heads behind one another must name one host. As long as `Done`
+/// says so (`Finding::unfinished`), the bytes that follow may be fed on: the
+/// name stays, and a head that names another host fails. A body whose end is
+/// not in the chunk ends the inspection.
 #[inline(always)]
 pub fn feed(hello: &mut Hello, chunk: &Chunk<'_>) -> Progress {
     let state = state_of::<State>(&mut hello.state);
@@ -42,7 +42,7 @@ pub fn feed(hello: &mut Hello, chunk: &Chunk<'_>) -> Progress {
     let mut unfinished = 0;
     if !outcome.is_final() && state.heads != 0 {
         outcome = Outcome::done(state.finding());
-        unfinished = u8::from(state.stage != Stage::START && state.stage != Stage::BODY);
+        unfinished = u8::from(state.stage != Stage::BODY);
     }
     let colon = state.gather.has_colon();
     match outcome.progress(hello, colon) {

@@ -39,8 +39,8 @@ pub enum Progress {
 pub struct Finding {
     /// `FlowFlags::{NAMED, UNNAMED, ECH}`.
     pub flags: u8,
-    /// 1: another HTTP head has begun behind the one that is complete. What
-    /// the client sends next may be fed on ([`http::feed`]).
+    /// 1: an HTTP head is complete and another may follow or has begun; the
+    /// bytes behind the chunk may be fed on ([`http::feed`]).
     pub unfinished: u8,
 }
 

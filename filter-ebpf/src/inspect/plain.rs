@@ -8,7 +8,7 @@ use crate::abi::{FlowFlags, Hello, NAME_MAX, Protocol, Reason};
 use crate::bpf::{Step, repeat};
 use crate::inspect::name::Gather;
 use crate::inspect::scan::state_of;
-use crate::inspect::{CHUNK, Chunk, Outcome, Progress, http};
+use crate::inspect::{CHUNK, Chunk, Outcome, Progress, http, sniff};
 
 /// Feeds the next bytes of a TCP stream that [`super::sniff`] took for HTTP
 /// or SOCKS, as `Hello::protocol` says.
@@ -42,45 +42,20 @@ pub fn feed_socks(hello: &mut Hello, chunk: &Chunk<'_>) -> Progress {
     outcome.progress(hello, colon)
 }
 
-/// Whether a later payload of a plain connection begins a TLS hello
-/// (STARTTLS, a proxy's tunnel; T20) or another HTTP request (keep-alive):
-/// the connection is to be inspected again from here on, with a state that
-/// is all zero.
+/// Whether a later payload of a connection that was judged as `was` may begin
+/// a TLS hello (STARTTLS, a proxy's tunnel; T20) or another HTTP request
+/// (keep-alive): it is to be inspected again from its first byte on, with a
+/// state that is all zero.
 ///
-/// A payload too short to tell counts as a beginning as long as it fits one.
+/// One byte must be enough (T02), so this is often wrong about a body; the
+/// inspector then says `UnknownProtocol`, and what was judged still holds.
 #[inline(always)]
-pub fn restarts_hello(chunk: &Chunk<'_>) -> Option<Protocol> {
-    let first = chunk.get(0)?;
-    if first == 22 {
-        let version = chunk.get(1).is_none_or(|major| major == 3);
-        let message = chunk.get(5).is_none_or(|message| message == 1);
-        return if version && message {
-            Some(Protocol::Tls)
-        } else {
-            None
-        };
+pub fn restarts(first: u8, was: Protocol) -> bool {
+    match sniff(first) {
+        Some(Protocol::Tls) => first == 22,
+        Some(Protocol::Http) => was as u8 == Protocol::Http as u8,
+        _ => false,
     }
-    let is_method = begins(chunk, b"GET ")
-        || begins(chunk, b"POST")
-        || begins(chunk, b"HEAD")
-        || begins(chunk, b"PUT ")
-        || begins(chunk, b"DELE")
-        || begins(chunk, b"OPTI")
-        || begins(chunk, b"PATC")
-        || begins(chunk, b"CONN");
-    if is_method {
-        Some(Protocol::Http)
-    } else {
-        None
-    }
-}
-
-#[inline(always)]
-fn begins(chunk: &Chunk<'_>, method: &[u8; 4]) -> bool {
-    let want = u64::from(u32::from_be_bytes(*method));
-    let missing = 4u32.saturating_sub(chunk.len());
-    let bits = missing.wrapping_mul(8) & 31;
-    chunk.be32(0) >> bits == want >> bits
 }
 
 /// What the next byte is part of.

@@ -125,6 +125,8 @@ struct State {
     begun: u32,
     /// 1: that record's version was none of TLS.
     odd_version: u32,
+    /// 1: what came so far is TLS, so what does not fit is a contradiction.
+    is_tls: u32,
     outcome: Outcome,
     gather: Gather,
 }
@@ -204,11 +206,15 @@ impl Walk<'_> {
             20 | 21 | 24 => state.record_skip = length,
             _ => return self.contradiction(),
         }
+        if length > MAX_RECORD {
+            return self.contradiction();
+        }
         let state = &mut *self.state;
         if kind != 22 || length == 0 {
             state.idle_records = state.idle_records.wrapping_add(1);
+            state.is_tls |= 1 ^ state.odd_version;
         }
-        if length > MAX_RECORD || state.idle_records > MAX_IDLE_RECORDS {
+        if state.idle_records > MAX_IDLE_RECORDS {
             self.contradiction();
         }
     }
@@ -263,9 +269,13 @@ impl Walk<'_> {
         match state.stage {
             Stage::MESSAGE => {
                 if value >> 24 != 1 {
+                    // Another handshake message of TLS, by type and length.
+                    if value >> 24 < 26 && value & 0xff_0000 == 0 {
+                        state.is_tls |= 1 ^ state.odd_version;
+                    }
                     return self.contradiction();
                 }
-                state.odd_version = 0;
+                state.is_tls = 1;
                 state.at = 0;
                 state.message_end = value & 0xff_ffff;
                 self.then(Stage::SESSION_ID, 2 + 32, 1, value & 0xff_ffff);
@@ -416,14 +426,15 @@ impl Walk<'_> {
         self.state.outcome = Outcome::done(self.state.flags as u8 | named);
     }
 
-    /// Lengths that contradict each other, or bytes that are no ClientHello:
-    /// no TLS at all, when not even the record's version was.
+    /// Lengths that contradict each other, or bytes that no server takes for
+    /// TLS. The difference matters: any stream of an unknown protocol may
+    /// have a segment that begins with 22 (`plain::restarts`).
     #[inline(always)]
     fn contradiction(&mut self) {
-        self.state.outcome = Outcome::failed(if self.state.odd_version != 0 {
-            Reason::UnknownProtocol
-        } else {
+        self.state.outcome = Outcome::failed(if self.state.is_tls != 0 {
             Reason::Malformed
+        } else {
+            Reason::UnknownProtocol
         });
     }
 }

@@ -8,6 +8,7 @@ use aya_ebpf::{
 use filter_ebpf::{
     abi::{Flow, FlowFlags, MAX_LINKS, Protocol, Reason, Tail, Verdict},
     frame::{Meta, MetaFlags, Parsed, View, parse, tcp_flags},
+    inspect::plain::restarts,
 };
 
 use super::{
@@ -162,10 +163,5 @@ fn begins_hello(view: &View, protocol: u8, meta: &Meta) -> bool {
     let Some(first) = view.at::<1>(meta.payload) else {
         return true;
     };
-    let first = first.u8::<0>();
-    if protocol == Protocol::Http as u8 {
-        first.is_ascii_uppercase()
-    } else {
-        first == 22
-    }
+    restarts(first.u8::<0>(), Protocol::from_u8(protocol))
 }

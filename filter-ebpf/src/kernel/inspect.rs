@@ -251,6 +251,10 @@ fn after(
             s.set(Verdict::Pass, Reason::HelloPending);
             finish(ctx, s)
         }
+        // Another HTTP head behind this one must not name another host.
+        Progress::Done(finding) if finding.unfinished != 0 && s.skip < s.meta.payload_len => {
+            jump(ctx, again)
+        }
         Progress::Done(finding) => {
             s.flow_flags = finding.flags;
             jump(ctx, Tail::Conclude)

@@ -1,7 +1,6 @@
 use super::{Answer, concat, is_complete_only_with_last_byte, judge, malformed, named};
 use crate::abi::{Protocol, Reason};
-use crate::inspect::plain::restarts_hello;
-use crate::inspect::{CHUNK, Chunk};
+use crate::inspect::plain::restarts;
 
 #[test]
 fn t22_socks4_names_an_address_or_a_host() {
@@ -53,39 +52,35 @@ fn t22_socks5_names_its_target() {
 }
 
 #[test]
-fn t20_a_hello_after_plain_text_is_noticed() {
-    let restarts = |payload: &[u8]| {
-        let mut bytes = [0xff; CHUNK];
-        bytes[..payload.len()].copy_from_slice(payload);
-        restarts_hello(&Chunk::new(&bytes, payload.len() as u32))
-    };
-    let hello = [22, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3];
-    for len in 1..hello.len() {
-        assert_eq!(restarts(&hello[..len]), Some(Protocol::Tls), "{len}");
-    }
-    for head in [
-        "GET / HTTP/1.1\r\n",
-        "POST /x HTTP/1.1\r\n",
-        "CONNECT a:1 HTTP/1.1\r\n",
-    ] {
-        for len in 1..head.len() {
-            assert_eq!(
-                restarts(&head.as_bytes()[..len]),
-                Some(Protocol::Http),
-                "{len}"
-            );
+fn t20_a_hello_after_plain_text_is_looked_at() {
+    for was in [Protocol::Http, Protocol::Tcp, Protocol::Tls] {
+        assert!(restarts(22, was));
+        for first in [0, 20, 23, 4, 5, 128, 255, b'{', b'"'] {
+            assert!(!restarts(first, was), "{first}");
         }
     }
-    let others: [&[u8]; 7] = [
-        b"",
-        b"GETX",
-        b"EHLO x\r\n",
-        &[22, 9],
-        &[22, 3, 1, 0, 0, 2],
-        &[23, 3, 3, 0, 4],
-        &[0; 9],
+    for first in *b"GPgh\r\n" {
+        assert!(restarts(first, Protocol::Http), "{first}");
+        assert!(!restarts(first, Protocol::Tcp), "{first}");
+    }
+}
+
+#[test]
+fn t20_a_body_that_begins_like_a_hello_is_no_contradiction() {
+    let bodies: [&[u8]; 7] = [
+        &[22, 3, 200, 0, 9, 7, 7, 7, 7, 7],
+        &[22, 3, 1, 0xff, 0xff],
+        &[22, 8, 8, 0, 9, 0x99, 1, 2, 3],
+        b"Some text that goes on\r\nand on",
+        b"a=b&c=d",
+        b"Name,Value\n1,2\n",
+        b"POST scriptum\n",
     ];
-    for other in others {
-        assert_eq!(restarts(other), None, "{other:?}");
+    for body in bodies {
+        assert_eq!(
+            judge(body),
+            Answer::Failed(Reason::UnknownProtocol),
+            "{body:?}"
+        );
     }
 }
