@@ -72,19 +72,24 @@ impl Drop for Server {
 }
 
 fn serve(mut connection: TcpStream, seen: &Mutex<Vec<String>>, answer: &Answer) {
+    let head = head(&mut connection);
+    seen.lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .push(head.clone());
+    answer(&head, &mut connection);
+}
+
+/// Reads the head of a request, lower case; what came when it breaks off.
+pub(crate) fn head(connection: &mut TcpStream) -> String {
     let mut head = Vec::new();
     let mut byte = [0];
     while !head.ends_with(b"\r\n\r\n") && head.len() < 16_384 {
         match connection.read(&mut byte) {
             Ok(1) => head.push(byte[0]),
-            _ => return,
+            _ => break,
         }
     }
-    let head = String::from_utf8_lossy(&head).to_ascii_lowercase();
-    seen.lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .push(head.clone());
-    answer(&head, &mut connection);
+    String::from_utf8_lossy(&head).to_ascii_lowercase()
 }
 
 /// Writes a whole answer. A client that has hung up is no fault of the test.

@@ -11,7 +11,7 @@ use indicatif::ProgressBar;
 
 use crate::packing::gz;
 use crate::record;
-use crate::server::{Server, Temp, reply};
+use crate::server::{self, Server, Temp, reply};
 
 pub(crate) const OLD: &[u8] = b"one.example\ntwo.example\nthree.example\nfour.example\n";
 pub(crate) const NEW: &[u8] = b"one.example\ntwo.example\nfive.example\n";
@@ -305,6 +305,31 @@ fn what_breaks_off_keeps_the_old_copy() -> Result<()> {
         matches!(error, UpdateError::List(ListError::Truncated { .. })),
         "{error}"
     );
+    Ok(())
+}
+
+#[test]
+fn a_proxy_is_asked_instead_of_the_server() -> Result<()> {
+    let server = Server::start(|head, connection| {
+        if !head.starts_with("connect lists.invalid:80 ") {
+            return reply(connection, "400 Bad Request", "", b"");
+        }
+        drop(connection.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n"));
+        let tunnelled = server::head(connection);
+        if tunnelled.starts_with("get /a ") {
+            reply(connection, "200 OK", "", OLD);
+        }
+    })?;
+    let temp = Temp::new()?;
+    let store = Store::open(temp.path())?;
+    let mut list = Subscription::new("test", "http://lists.invalid/a");
+    list.proxy = Some(server.url(""));
+    let done = run(&store, &list, 1);
+    ensure!(done.is_ok(), "{done:?}, the proxy saw {:?}", server.heads());
+    assert_eq!(in_force(&store, "test")?.len(), 4);
+    list.proxy = Some("not a proxy".to_owned());
+    let error = run(&store, &list, 2).unwrap_err();
+    ensure!(error.to_string().contains("is no proxy"), "{error}");
     Ok(())
 }
 

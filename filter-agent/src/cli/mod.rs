@@ -11,6 +11,7 @@ mod explain;
 mod grant;
 mod incidents;
 mod lease;
+mod lists;
 mod output;
 mod report;
 mod room;
@@ -94,6 +95,9 @@ enum Command {
     Incidents(incidents::Command),
     /// Who changed what.
     Audit(audit::Args),
+    /// Lists of hosts and ranges: their age, fetching, looking into them.
+    #[command(subcommand)]
+    Lists(lists::Command),
     /// Take the filter off: nothing is filtered afterwards.
     Detach(detach::Args),
 }
@@ -119,6 +123,7 @@ pub fn main() -> ExitCode {
         Command::Events(args) => events::run(args, common),
         Command::Incidents(command) => incidents::run(command, common),
         Command::Audit(args) => audit::run(args, common),
+        Command::Lists(command) => lists::run(command, common),
         Command::Detach(args) => detach::run(args, common),
     };
     match done {

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use indicatif::ProgressBar;
 use sha2::{Digest, Sha256};
-use ureq::Agent;
 use ureq::http::header::{
     CONTENT_ENCODING, CONTENT_LENGTH, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED,
 };
 use ureq::http::{HeaderName, Response};
+use ureq::{Agent, Proxy};
 
 use super::store::{Staged, hex};
 use super::{Subscription, UpdateError};
@@ -46,6 +46,8 @@ pub enum FetchError {
         path: PathBuf,
         source: std::io::Error,
     },
+    #[error("{proxy:?} is no proxy: write it like http://proxy.school.example:3128")]
+    Proxy { proxy: String },
     #[error("{location:?} is neither an http(s) or file URL nor a path")]
     Location { location: String },
 }
@@ -123,7 +125,7 @@ pub(super) fn fetch(
             }))
         }
         Location::Url(url) => {
-            let Some(response) = request(url, conditions, list.timeout)? else {
+            let Some(response) = request(url, conditions, list)? else {
                 return Ok(None);
             };
             body(response, list, staged, progress).map(Some)
@@ -132,7 +134,7 @@ pub(super) fn fetch(
 }
 
 /// A small file beside a list, such as its checksums.
-pub(super) fn side_file(location: &str, timeout: Duration) -> Result<String, FetchError> {
+pub(super) fn side_file(location: &str, list: &Subscription) -> Result<String, FetchError> {
     let mut text = String::new();
     match Location::parse(location)? {
         Location::Path(path) => {
@@ -146,7 +148,7 @@ pub(super) fn side_file(location: &str, timeout: Duration) -> Result<String, Fet
                 .map_err(failed)?;
         }
         Location::Url(url) => {
-            let Some(response) = request(url, None, timeout)? else {
+            let Some(response) = request(url, None, list)? else {
                 return Err(FetchError::Status {
                     url: url.to_owned(),
                     status: 304,
@@ -167,15 +169,21 @@ pub(super) fn side_file(location: &str, timeout: Duration) -> Result<String, Fet
     Ok(text)
 }
 
-/// `None` for 304. Proxies come from the environment (`HTTPS_PROXY`,
-/// `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`).
+/// `None` for 304.
 fn request(
     url: &str,
     conditions: Option<Conditions<'_>>,
-    timeout: Duration,
+    list: &Subscription,
 ) -> Result<Option<Response<ureq::Body>>, FetchError> {
+    let proxy = match &list.proxy {
+        None => Proxy::try_from_env(),
+        Some(proxy) => Some(Proxy::new(proxy).map_err(|_| FetchError::Proxy {
+            proxy: proxy.clone(),
+        })?),
+    };
     let agent: Agent = Agent::config_builder()
-        .timeout_global(Some(timeout))
+        .proxy(proxy)
+        .timeout_global(Some(list.timeout))
         .timeout_connect(Some(CONNECT))
         .max_redirects(REDIRECTS)
         .max_redirects_will_error(true)

@@ -40,6 +40,9 @@ pub struct Subscription {
     pub max_bytes: u64,
     /// For the whole download.
     pub timeout: Duration,
+    /// `http://host:port` or `socks5://…`, instead of the environment's
+    /// (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`).
+    pub proxy: Option<String>,
 }
 
 impl Subscription {
@@ -53,6 +56,7 @@ impl Subscription {
             keep: 0.5,
             max_bytes: 256 << 20,
             timeout: Duration::from_secs(600),
+            proxy: None,
         }
     }
 }
@@ -88,7 +92,7 @@ pub enum UpdateError {
     )]
     Empty { location: String, left_out: String },
     #[error(
-        "{location} shrank from {old} to {new} entries: look at it, then update with --force if it is right"
+        "{location} shrank from {old} to {new} entries: look at it, then force the update if it is right"
     )]
     Shrunk {
         location: String,

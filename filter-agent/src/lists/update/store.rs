@@ -95,6 +95,20 @@ impl Store {
         }))
     }
 
+    /// Every copy in the folder; damaged notes are passed over.
+    pub fn copies(&self) -> Result<Vec<LastCopy>, UpdateError> {
+        let entries = fs::read_dir(&self.dir).map_err(|source| failed(&self.dir, source))?;
+        let names = entries
+            .flatten()
+            .filter_map(|entry| entry.file_name().into_string().ok());
+        let lists = names.filter(|name| !name.starts_with('.'));
+        let mut copies: Vec<_> = lists
+            .filter_map(|name| self.copy(name.strip_suffix(".json")?).ok().flatten())
+            .collect();
+        copies.sort_by(|a, b| a.location.cmp(&b.location));
+        Ok(copies)
+    }
+
     /// What is known of the last good copy.
     pub fn meta(&self, name: &str) -> Result<Option<Meta>, UpdateError> {
         let path = self.meta_path(name)?;

@@ -54,7 +54,7 @@ pub(super) fn check(list: &Subscription, path: &Path, sha256: &str) -> Result<()
         Trust::None => Ok(()),
         Trust::Sha256(want) => compare(list, sha256, want.trim()),
         Trust::Sha256File(location) => {
-            let text = side_file(location, list.timeout)?;
+            let text = side_file(location, list)?;
             let file = list.location.rsplit('/').next().unwrap_or(&list.location);
             let want = checksum(&text, file).ok_or_else(|| TrustError::NoChecksum {
                 location: location.clone(),
@@ -114,7 +114,7 @@ fn signed(
     let key = PublicKey::from_base64(public_key.trim()).map_err(|_| TrustError::Key {
         key: public_key.to_owned(),
     })?;
-    let text = side_file(&location, list.timeout)?;
+    let text = side_file(&location, list)?;
     let Ok(signature) = Signature::decode(&text) else {
         return Err(TrustError::Format { location });
     };
