@@ -11,9 +11,8 @@ pub enum Tail {
     Reply = 4,
     Resend = 5,
     InspectDns = 6,
-    QuicHeader = 7,
-    QuicDecrypt = 8,
-    QuicFrames = 9,
+    Quic = 7,
+    QuicWalk = 8,
 }
 
 impl Tail {
@@ -25,6 +24,8 @@ impl Tail {
         (Self::Conclude, "conclude"),
         (Self::Reply, "reply"),
         (Self::Resend, "resend"),
+        (Self::Quic, "quic"),
+        (Self::QuicWalk, "quic_walk"),
     ];
     /// Entries of the map.
     pub const SLOTS: usize = 16;

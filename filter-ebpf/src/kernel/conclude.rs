@@ -82,7 +82,9 @@ fn describe(s: &mut Scratch, hello: &mut Hello) {
         }
     }
     s.flow.watch = u8::from(
-        hello.protocol == Protocol::Http as u8 || s.flow.flags & FlowFlags::UNDECODABLE != 0,
+        hello.protocol == Protocol::Http as u8
+            || hello.protocol == Protocol::Quic as u8
+            || s.flow.flags & FlowFlags::UNDECODABLE != 0,
     );
     if s.flow.flags & FlowFlags::NAMED == 0 {
         return;

@@ -14,6 +14,7 @@ use filter_ebpf::{
 use super::{
     finish::{count, count_category, finish, jump, now, scratch},
     maps::{FLOWS, OVERRIDE_HEADER, config},
+    quic,
     scratch::Scratch,
 };
 
@@ -124,7 +125,7 @@ fn established(ctx: &XdpContext, view: &View, flow: &mut Flow, s: &mut Scratch) 
                 return None;
             }
         }
-    } else if flow.watch != 0 && begins_quic(view, &s.meta) {
+    } else if flow.watch != 0 && verdict == Verdict::Pass && quic::begins(view, &s.meta, false) {
         return None;
     }
     let reason = Reason::from_u8(flow.reason);
@@ -140,16 +141,6 @@ fn established(ctx: &XdpContext, view: &View, flow: &mut Flow, s: &mut Scratch) 
     count(s.room, verdict, reason, s.meta.frame_len);
     count_category(flow.category, verdict, s.meta.frame_len);
     Some(xdp_action::XDP_PASS)
-}
-
-/// Whether a datagram has a QUIC long header (RFC 8999 §5.1): junk before it
-/// must not hide a hello (Q05).
-#[inline(always)]
-fn begins_quic(view: &View, meta: &Meta) -> bool {
-    match view.at::<1>(meta.payload) {
-        Some(first) => first.u8::<0>() >= 0xc0,
-        None => false,
-    }
 }
 
 /// Whether a payload may begin another hello in a connection that was judged

@@ -13,6 +13,7 @@ use super::{
     ingress::is_current,
     lookup,
     maps::{ACCESS, FLOWS, GROUPS, ROOM_OF, ROOM_OF_QINQ, ROOMS, config},
+    quic,
     scratch::{AGAIN_FLOW, AGAIN_HELLO, Scratch},
     stream,
 };
@@ -69,13 +70,21 @@ fn look(view: &View, s: &mut Scratch) -> Next {
         let fresh_syn = s.meta.key.protocol == 6
             && s.meta.tcp & (tcp_flags::SYN | tcp_flags::ACK) == tcp_flags::SYN;
         if !fresh_syn {
-            if !is_current(flow, s) {
+            // A QUIC hello is read again rather than judged by the last one.
+            let hello = s.row.by_name()
+                && flow.flags & FlowFlags::DEAD == 0
+                && quic::begins(view, &s.meta, false);
+            if !is_current(flow, s) && !hello {
                 s.flow = *flow;
                 s.again = AGAIN_FLOW;
                 return Next::Jump(Tail::Conclude);
             }
-            flow.pending = 1;
-            s.again = AGAIN_HELLO;
+            if s.meta.key.protocol == 6 {
+                flow.pending = 1;
+            }
+            if is_current(flow, s) {
+                s.again = AGAIN_HELLO;
+            }
         }
     }
     match s.meta.key.protocol {
@@ -274,16 +283,8 @@ fn udp(view: &View, s: &mut Scratch, group: &Group) -> Next {
             None => 0,
         }
     };
-    if s.row.by_name() {
-        // Long header, fixed bit, a version (RFC 8999 §5.1): the first
-        // datagram of QUIC.
-        let quic = first >> 30 == 3 && s.meta.payload_len >= 21;
-        if quic {
-            s.protocol = Protocol::Quic as u8;
-            let opinion = s.row.unjudged(group.quic, Reason::QuicRefused);
-            s.set_opinion(opinion);
-            return Next::Finish;
-        }
+    if s.row.by_name() && quic::begins(view, &s.meta, s.again == 0) {
+        return Next::Jump(Tail::Quic);
     }
     let opinion = match range {
         Some(opinion) => opinion,

@@ -13,6 +13,7 @@ use filter_ebpf::{
         MAX_CATEGORIES, MAX_GROUPS, MAX_LINKS, Override, OverrideHeader, OverrideKey, Room, Secret,
         Tail, Trace,
     },
+    inspect::quic::{self, QuicHello},
     tables::Line,
 };
 
@@ -81,11 +82,23 @@ pub(crate) static PAGE: Array<[u8; 1028], 1> = Array::new();
 #[btf_map]
 pub(crate) static REPORT_BUDGET: PerCpuArray<[u64; 2], 1> = PerCpuArray::new();
 
+/// A QUIC hello of which no byte was seen: too large for the stack.
+#[btf_map]
+pub(crate) static QUIC_EMPTY: Array<QuicHello, 1> = Array::new();
+#[btf_map]
+pub(crate) static QUIC_SCRATCH: PerCpuArray<quic::Scratch, 1> = PerCpuArray::new();
+/// This core's present second and the datagrams read in it; see `quic`.
+#[btf_map]
+pub(crate) static QUIC_BUDGET: PerCpuArray<[u64; 2], 1> = PerCpuArray::new();
+
 /// Shared by all images.
 #[btf_map]
 pub(crate) static FLOWS: LruHashMap<FlowKey, Flow, 131_072> = LruHashMap::new();
 #[btf_map]
 pub(crate) static HELLOS: LruHashMap<FlowKey, Hello, 16_384> = LruHashMap::new();
+/// Twice the browsers of a large school that start at one moment; 5 KB each.
+#[btf_map]
+pub(crate) static QUIC_HELLOS: LruHashMap<FlowKey, QuicHello, 4_096> = LruHashMap::new();
 #[btf_map]
 pub(crate) static CONTENTS: Array<Content, { CONTENT_SLOTS as usize }> = Array::new();
 /// Next ticket for [`CONTENTS`].

@@ -9,6 +9,7 @@ mod inspect;
 mod judge;
 mod lookup;
 pub(crate) mod maps;
+mod quic;
 mod reply;
 mod resend;
 mod scratch;
