@@ -70,3 +70,9 @@ fn hosts_of(protocol: &str) -> Result<()> {
 fn every_tcp_client_is_named_on_the_right_frame() -> Result<()> {
     hosts_of("tls")
 }
+
+/// From the first datagram on, in whatever order the hello comes (Q01).
+#[test]
+fn every_quic_client_is_named_on_the_right_frame() -> Result<()> {
+    hosts_of("quic")
+}
