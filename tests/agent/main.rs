@@ -1,0 +1,39 @@
+//! The agent itself, as people use it: commands, curl, Prometheus' checker,
+//! and a kill that nobody meant.
+
+mod control;
+mod life;
+
+/// A room with and one without a teacher's lease.
+const POLICY: &str = r#"
+school = "Agent test"
+timezone = "Asia/Bishkek"
+
+[network]
+lan = ["lan0"]
+wan = ["wan0"]
+
+[[category]]
+name = "social"
+hosts = ["example.net"]
+
+[[category]]
+name = "dangerous"
+locked = true
+hosts = ["bad.example.com"]
+
+[[group]]
+name = "pupils"
+default = "open"
+deny = ["social", "dangerous"]
+
+[[room]]
+name = "lab-1"
+vlan = 11
+group = "pupils"
+
+[[room]]
+name = "lab-2"
+vlan = 12
+group = "pupils"
+"#;
