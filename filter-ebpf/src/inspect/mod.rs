@@ -10,6 +10,7 @@
 //! turn only, and is right about all of them on 6.1 as well.
 
 mod chunk;
+pub mod dns;
 mod head;
 pub mod http;
 pub mod name;

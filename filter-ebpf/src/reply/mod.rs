@@ -4,6 +4,8 @@
 //! returns its length. Checksums are summed by the caller's `sum` (in the
 //! kernel `bpf_csum_diff`).
 
+pub mod dns;
+
 use crate::frame::{Meta, MetaFlags, tcp_flags};
 
 /// Size of the buffer that replies are written to.
