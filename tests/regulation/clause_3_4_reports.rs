@@ -1,0 +1,29 @@
+//! 3.4: whoever finds such a resource reports it at once.
+
+use filter_agent::store::{Store, blocks};
+
+use crate::school::{LESSON, at, policy, who};
+
+#[test]
+fn a_report_blocks_at_once_and_waits_for_the_council() {
+    let now = at(&policy(), LESSON);
+    let (teacher, council) = (who(1001, "bekov"), who(1002, "asanova"));
+    let mut store = Store::in_memory().unwrap();
+    let report = |c: &_| {
+        blocks::add(
+            c,
+            "found.example",
+            blocks::Kind::Report,
+            &teacher,
+            Some("by accident"),
+            now,
+        )
+    };
+    let block = store.change(&teacher, now, report).unwrap();
+    assert_eq!(store.read(blocks::in_force).unwrap().len(), 1);
+    assert_eq!(store.read(blocks::queue).unwrap().len(), 1);
+    let confirm = |c: &_| blocks::council(c, block.id, true, &council, Some("no. 8"), now);
+    store.change(&council, now, confirm).unwrap();
+    assert_eq!(store.read(blocks::in_force).unwrap().len(), 1);
+    assert_eq!(store.read(blocks::queue).unwrap().len(), 0);
+}
