@@ -15,6 +15,13 @@ pub(crate) fn build() -> Result<PathBuf> {
     Ok(filter)
 }
 
+/// Builds what the benchmark compares the filter with; returns its object.
+pub(crate) fn peers() -> Result<PathBuf> {
+    let peers = paths::target().join("bpf/peers.o");
+    object("bench-peers", "peers", &peers)?;
+    Ok(peers)
+}
+
 /// Builds one program of one package into the BPF object at `path`.
 ///
 /// Debian's `rustc-web` carries a precompiled `core` for BPF, so no nightly
@@ -37,7 +44,7 @@ fn object(package: &str, program: &str, path: &Path) -> Result<()> {
             .arg("--target-dir")
             .arg(&target_dir)
             .env("RUSTC", "/usr/bin/rustc")
-            .env("RUSTC_BOOTSTRAP", "aya_ebpf,filter_ebpf,filter")
+            .env("RUSTC_BOOTSTRAP", "aya_ebpf,filter_ebpf,filter,peers")
             .env_remove("RUSTUP_TOOLCHAIN")
             .env("CARGO_ENCODED_RUSTFLAGS", rustflags(&linker)),
     )?;

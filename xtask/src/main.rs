@@ -1,5 +1,6 @@
 //! Development tasks: `cargo xtask help` lists them.
 
+mod bench;
 mod demo;
 mod ebpf;
 mod exec;
@@ -26,6 +27,12 @@ enum Task {
     Setup,
     /// Build the kernel half, then the agent.
     Build,
+    /// Set up, then measure the filter beside its peers (root).
+    Bench {
+        /// `--json FILE`, `--only NAME`, `--rounds N`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        options: Vec<String>,
+    },
     /// Set up, then show the main job on real clients.
     Demo,
     /// Set up, then run all tests, here and on Debian's kernels.
@@ -40,6 +47,7 @@ fn main() -> Result<()> {
     match Args::parse().task {
         Task::Setup => setup::run(),
         Task::Build => ebpf::build().map(|object| println!("{}", object.display())),
+        Task::Bench { options } => bench::run(&options),
         Task::Demo => demo::run(),
         Task::Test => test::run(),
         Task::Fuzz(options) => fuzz::run(&options),

@@ -1,0 +1,112 @@
+//! What is measured with: isolated random prefixes, and names.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use anyhow::Result;
+use filter_agent::image::{Image, Input, Names, Ranges, Reach};
+use filter_ebpf::abi::{Secret, Verdict};
+
+/// The same addresses as prefixes and as ranges.
+#[derive(Default)]
+pub(crate) struct Prefixes {
+    /// First address, bits; none touches another.
+    pub(crate) v4: Vec<(u32, u8)>,
+    pub(crate) v6: Vec<(u128, u8)>,
+}
+
+impl Prefixes {
+    /// `count` prefixes of each family, each alone in its part: IPv4 of 24 to
+    /// 32 bits from 1.0.0.0 to 223.255.255.255 (multicast is never dropped),
+    /// IPv6 of 40 to 64 bits below 2000::/12.
+    pub(crate) fn random(count: u32) -> Self {
+        let mut random = Random(u64::from(count));
+        let step4 = 0xdf00_0000 / u64::from(count.max(1));
+        let step6 = (1u64 << 52) / u64::from(count.max(1));
+        let mut prefixes = Self::default();
+        for number in 0..u64::from(count) {
+            let bits = 24 + random.below(9) as u8;
+            let room = step4.saturating_sub(256).max(1);
+            let address = (0x0100_0000 + number * step4 + 128 + random.below(room)) as u32;
+            prefixes
+                .v4
+                .push((address & (u32::MAX << (32 - bits)), bits));
+            let bits = 40 + random.below(25) as u8;
+            let upper = (0x2000 << 48) + number * step6 + random.below(step6);
+            let mask = u64::MAX << (64 - bits);
+            prefixes.v6.push((u128::from(upper & mask) << 64, bits));
+        }
+        prefixes.v4.dedup();
+        prefixes.v6.sort_unstable();
+        prefixes.v6.dedup();
+        prefixes
+    }
+
+    /// A random address of each IPv4 prefix, network byte order.
+    pub(crate) fn targets(&self) -> Vec<u64> {
+        let mut random = Random(4);
+        let target = |&(address, bits): &(u32, u8)| {
+            let target = address + random.below(1 << (32 - bits)) as u32;
+            // The kernel's arrays give each value eight bytes.
+            u64::from(target.to_be())
+        };
+        self.v4.iter().map(target).collect()
+    }
+
+    /// The same as ranges of category 0.
+    pub(crate) fn ranges(&self) -> Result<Ranges> {
+        let mut ranges = Ranges::default();
+        for &(address, bits) in &self.v4 {
+            let last = address | u32::MAX.checked_shr(u32::from(bits)).unwrap_or(0);
+            let [first, last] = [address, last].map(|bits| IpAddr::V4(Ipv4Addr::from_bits(bits)));
+            ranges.add(first, last, 0)?;
+        }
+        for &(address, bits) in &self.v6 {
+            let last = address | u128::MAX.checked_shr(u32::from(bits)).unwrap_or(0);
+            let [first, last] = [address, last].map(|bits| IpAddr::V6(Ipv6Addr::from_bits(bits)));
+            ranges.add(first, last, 0)?;
+        }
+        Ok(ranges)
+    }
+}
+
+/// An image of these prefixes and `names` host names, all of category 0.
+pub(crate) fn image(prefixes: &Prefixes, names: u32, secret: &Secret) -> Result<Image> {
+    let mut listed = Names::new(secret);
+    for number in 0..names {
+        listed.add(
+            &format!("host{number}.example{}.com", number % 1000),
+            0,
+            Reach::Subtree,
+        )?;
+    }
+    Ok(Image::build(Input {
+        generation: 1,
+        links: vec![1],
+        unknown_vlan: Verdict::Drop,
+        when_stale: Verdict::Drop,
+        trace: false,
+        hello_cap: 16_384,
+        quic_budget: 1000,
+        groups: Vec::new(),
+        rooms: Vec::new(),
+        categories: 1,
+        names: listed,
+        ranges: prefixes.ranges()?,
+    })?)
+}
+
+/// A small generator (SplitMix64, Steele 2014): the same rows every time.
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ mixed >> 31
+    }
+
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound.max(1)
+    }
+}
