@@ -1,4 +1,7 @@
 //! The program in this kernel, fed with captures and crafted frames by
-//! BPF_PROG_TEST_RUN. Needs root, touches no interface.
+//! BPF_PROG_TEST_RUN, and images replaced under load on a veth pair of their
+//! own. Needs root.
 
 mod captures;
+mod frames;
+mod replace;

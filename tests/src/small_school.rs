@@ -66,7 +66,14 @@ impl School {
     /// # Errors
     /// When there are no random numbers, or an entry is refused.
     pub fn new() -> Result<Self> {
-        let secret = fresh_secret()?;
+        Self::with_secret(fresh_secret()?)
+    }
+
+    /// The same school with names hashed under this secret.
+    ///
+    /// # Errors
+    /// When an entry is refused.
+    pub fn with_secret(secret: filter_ebpf::abi::Secret) -> Result<Self> {
         let mut names = Names::new(&secret);
         for (name, category) in [
             (GAME_HOST, category::GAMES),
@@ -280,8 +287,8 @@ fn groups() -> Vec<Group> {
         unnamed: Verdict::Reject as u8,
         encrypted_name: Verdict::Reject as u8,
         undecodable: Verdict::Reject as u8,
-        tunnel: Verdict::Drop as u8,
-        fragment: Verdict::Drop as u8,
+        tunnel: Verdict::Reject as u8,
+        fragment: Verdict::Reject as u8,
         quic: Verdict::Reject as u8,
         ..Group::default()
     };

@@ -11,8 +11,8 @@ use super::headers::address;
 /// Connections remembered at a time, in each of two halves.
 const CONNECTIONS: usize = 65_536;
 const TCP: u32 = 6;
-/// Ports below belong to servers.
-const SERVER_PORTS: u16 = 1024;
+/// Ports that only servers of names and pages send from.
+const SERVER_PORTS: [u16; 4] = [53, 80, 443, 853];
 
 /// Which program judges a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,8 +81,8 @@ impl Directions {
             None
         };
         let known = self.young.get(&key).or_else(|| self.old.get(&key)).copied();
-        // The capture starts in the middle: servers sit on low ports.
-        let from_server = from.1 != 0 && from.1 < SERVER_PORTS && to.1 >= SERVER_PORTS;
+        // The capture starts in the middle of a conversation.
+        let from_server = SERVER_PORTS.contains(&from.1) && !SERVER_PORTS.contains(&to.1);
         let guess = if from_server { to } else { from };
         let opener = first.or(known).unwrap_or(guess);
         self.insert(key, opener);

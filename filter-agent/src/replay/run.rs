@@ -268,7 +268,9 @@ impl<'a, R: Read> Replay<'a, R> {
             judged.room = Some(event.room);
             judged.group = Some(event.group);
         }
-        judged.category = Some(event.category).filter(|category| *category != u8::MAX);
+        // Without a reason nothing decided, so no category did.
+        judged.category = Some(event.category)
+            .filter(|category| *category != u8::MAX && judged.reason != Reason::Unknown);
         let protocol = Protocol::from_u8(event.protocol);
         if protocol != Protocol::Other {
             judged.protocol = protocol.name();
