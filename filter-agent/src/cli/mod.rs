@@ -13,6 +13,7 @@ mod incidents;
 mod lease;
 mod lists;
 mod output;
+mod replay;
 mod report;
 mod room;
 mod run;
@@ -60,6 +61,9 @@ enum Command {
     Run(run::Args),
     /// Read a policy and its lists and tell every mistake; changes nothing.
     Check(check::Args),
+    /// Run a capture through the program in the kernel, and tell what would
+    /// have happened to each frame.
+    Replay(replay::Args),
     /// The timetable, shown and checked.
     #[command(subcommand)]
     Schedule(schedule::Command),
@@ -109,6 +113,7 @@ pub fn main() -> ExitCode {
     let done = match cli.command {
         Command::Run(args) => run::run(args, common),
         Command::Check(args) => check::run(args, common),
+        Command::Replay(args) => replay::run(args, common),
         Command::Schedule(command) => schedule::run(command, common),
         Command::Apply(args) => apply::run(args, common),
         Command::Status => status::run(common),

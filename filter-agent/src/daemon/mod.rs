@@ -9,6 +9,7 @@ mod explain;
 mod inspect;
 mod notify;
 mod page;
+mod rehearse;
 mod run;
 mod watch;
 
@@ -30,6 +31,7 @@ use crate::metrics::Totals;
 use crate::policy::Policy;
 use crate::store::{Salt, Store};
 
+pub(crate) use rehearse::rehearse;
 pub use run::run;
 
 /// How the agent is started.
