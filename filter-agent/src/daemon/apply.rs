@@ -5,9 +5,10 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::time::Instant;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::build::{self, Built, Place};
+use super::shadow::Shadow;
 use super::{Core, Daemon, InForce, Options, clock, doors, kernel, page, state_folder};
 use crate::control::api::{Applied, ApplyPolicy, Interface};
 use crate::control::server::Serve;
@@ -15,7 +16,7 @@ use crate::control::{Code, Failure, Peer};
 use crate::kernel::{self as k, Contents, Filter, Mode, Overrides, Side, preflight};
 use crate::metrics::Totals;
 use crate::policy::{LoadError, MAX_BYTES, Policy};
-use crate::store::{Store, Who, generations};
+use crate::store::{Change, Store, Who, generations};
 
 /// A policy, read and checked, that is not in force yet.
 pub(super) struct Read {
@@ -171,28 +172,43 @@ impl Daemon {
         })
     }
 
-    fn try_out(&self, read: &Read) -> Result<Applied, Failure> {
+    /// Compiles a policy without enforcing it, and judges by it beside the
+    /// one in force for as long as `shadow` says.
+    fn try_out(
+        &self,
+        read: Read,
+        shadow: Option<SignedDuration>,
+        who: &Who,
+    ) -> Result<Applied, Failure> {
         let begun = Instant::now();
         let before = self.in_force();
         let filter = Filter::open(&self.options.pins).map_err(|error| kernel(&error))?;
         let built = compile(&self.options, &read.policy, &filter, false)?;
-        Ok(Applied {
+        let applied = Applied {
             in_force: false,
             generation: before.generation,
             changes: changes(&before.policy, &read.policy),
             warnings: warnings(&built),
             load_ms: begun.elapsed().as_millis() as u64,
-        })
+        };
+        if let Some(span) = shadow {
+            let now = Timestamp::now();
+            let until = now
+                .checked_add(span)
+                .map_err(|error| Failure::bad_request(error.to_string()))?;
+            let file = read.policy.path.display().to_string();
+            self.store().change(who, now, |_| {
+                Ok(Change::new("policy.shadow", file.clone(), ()).after(&until))
+            })?;
+            let shadow = Shadow::new(read.policy, built.image, filter.secret(), until);
+            *self.shadow.lock().unwrap_or_else(PoisonError::into_inner) = Some(shadow);
+        }
+        Ok(applied)
     }
 }
 
 impl Serve<ApplyPolicy> for Daemon {
     fn serve(&self, peer: &Peer, request: ApplyPolicy) -> Result<Applied, Failure> {
-        if request.shadow.is_some() {
-            return Err(Failure::bad_request(
-                "this agent cannot judge by two policies at once yet; use --dry-run",
-            ));
-        }
         let path = match &request.file {
             Some(file) => file.into(),
             None => self.in_force().policy.path.clone(),
@@ -200,8 +216,8 @@ impl Serve<ApplyPolicy> for Daemon {
         let read = Read::file(&path).inspect_err(|_| {
             self.counts.apply_failures.fetch_add(1, Ordering::Relaxed);
         })?;
-        if request.dry_run {
-            self.try_out(&read)
+        if request.dry_run || request.shadow.is_some() {
+            self.try_out(read, request.shadow, &peer.who())
         } else {
             self.put_in_force(read, &peer.who())
         }

@@ -190,6 +190,7 @@ pub(super) fn subscription(policy: &Policy, source: &ListSource) -> Result<Subsc
         .collect();
     let mut subscription = Subscription::new(name, location);
     subscription.options = options(policy, source)?;
+    subscription.proxy = policy.settings.lists_proxy.clone();
     subscription.max_bytes = policy.settings.lists_max;
     subscription.trust = match (&source.sha256, &source.minisign) {
         (Some(digest), _) => Trust::Sha256(digest.clone()),

@@ -53,6 +53,9 @@ impl Daemon {
                 port: event.key.server_port,
             })
         });
+        if let Some(shadow) = &mut *self.shadow.lock().unwrap_or_else(PoisonError::into_inner) {
+            shadow.compare(&room.name, host.as_deref(), event, now);
+        }
         if verdict == Verdict::Pass || !is_try(reason) {
             return;
         }

@@ -120,7 +120,12 @@ impl Serve<StatusQuery> for Daemon {
             refused,
             events_lost: self.counts.events_lost.load(Ordering::Relaxed),
             warnings,
-            shadow: None,
+            shadow: self
+                .shadow
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .as_ref()
+                .map(super::shadow::Shadow::told),
         })
     }
 }

@@ -11,6 +11,7 @@ mod notify;
 mod page;
 mod rehearse;
 mod run;
+mod shadow;
 mod watch;
 
 use std::collections::HashMap;
@@ -59,6 +60,7 @@ pub(crate) struct Daemon {
     store: Mutex<Store>,
     core: Mutex<Core>,
     watch: Mutex<watch::Watch>,
+    shadow: Mutex<Option<shadow::Shadow>>,
     salts: Mutex<HashMap<String, Salt>>,
     followers: Mutex<Vec<mpsc::Sender<Bytes>>>,
     notifier: notify::Notifier,

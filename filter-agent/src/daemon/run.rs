@@ -79,6 +79,7 @@ async fn live(options: Options) -> Result<(), Failure> {
         store: Mutex::new(store),
         core: Mutex::new(core),
         watch: Mutex::new(watch::Watch::default()),
+        shadow: Mutex::default(),
         salts: Mutex::new(HashMap::new()),
         followers: Mutex::default(),
         notifier: notify::Notifier::start().map_err(|error| internal(&error))?,
