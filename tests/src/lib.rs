@@ -7,6 +7,7 @@ pub mod clients;
 pub mod frames;
 pub mod lab;
 pub mod netns;
+pub mod probe;
 pub mod process;
 pub mod reach;
 pub mod school;
