@@ -242,7 +242,7 @@ pub const CASES: &[Case] = {
         case("annex", Openssl, WIKI, 1, Answer, "name_allowed"),
         case("annex", Curl, FEED, 1, Refusal, "name_denied"),
         case("annex", Chromium, FEED, 0, Refusal, "name_denied"),
-        case("lab-1", Http3, FEED, 0, Refusal, "quic_refused"),
+        case("lab-1", Http3, FEED, 0, Refusal, "name_denied"),
         case("closed", Curl, WIKI, 0, Refusal, "room_closed"),
         case("closed", Curl, WIKI, 1, Refusal, "room_closed"),
         case("cellar", Curl, WIKI, 0, Silence, "unknown_vlan"),
