@@ -83,6 +83,25 @@ fn t21_the_next_request_of_a_kept_alive_connection() {
 }
 
 #[test]
+fn t21_a_pipelined_request_cut_by_a_segment() {
+    let first = format!("GET / HTTP/1.1\r\nHost: {ALLOWED}\r\n\r\n");
+    for host in [BLOCKED, ALLOWED] {
+        let text = format!("{first}GET /2 HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        for behind in [1, 10, 30] {
+            let segments = cut(text.as_bytes(), &[first.len() + behind]);
+            let journey = Connection::new(segments).port(80).judge().unwrap();
+            let reached = host == ALLOWED;
+            assert_eq!(
+                journey.reached,
+                reached,
+                "{behind}\n{}",
+                journey.outcome.table()
+            );
+        }
+    }
+}
+
+#[test]
 fn t21_a_body_is_no_request() {
     let text = format!("POST / HTTP/1.1\r\nHost: {ALLOWED}\r\nContent-Length: 40\r\n\r\n");
     let mut segments = cut(text.as_bytes(), &[]);

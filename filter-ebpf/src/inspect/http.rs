@@ -11,7 +11,7 @@ use crate::abi::{FlowFlags, Hello, NAME_MAX, Reason};
 use crate::bpf::{Step, repeat};
 use crate::inspect::head::{Flags, MAX_FIRST_LINE, Stage, State, is_token};
 use crate::inspect::scan::state_of;
-use crate::inspect::{CHUNK, Chunk, Outcome, Progress};
+use crate::inspect::{CHUNK, Chunk, Finding, Outcome, Progress};
 
 /// Bytes passed over per step in a line of no interest.
 const SKIP_STEP: u32 = 16;
@@ -42,7 +42,11 @@ pub fn feed(hello: &mut Hello, chunk: &Chunk<'_>) -> Progress {
     let mut unfinished = 0;
     if !outcome.is_final() && state.heads != 0 {
         outcome = Outcome::done(state.finding());
-        unfinished = u8::from(state.stage != Stage::BODY);
+        unfinished = match state.stage {
+            Stage::BODY => 0,
+            Stage::START => Finding::AT_HEAD,
+            _ => Finding::INSIDE_HEAD,
+        };
     }
     let colon = state.gather.has_colon();
     match outcome.progress(hello, colon) {

@@ -40,9 +40,16 @@ pub enum Progress {
 pub struct Finding {
     /// `FlowFlags::{NAMED, UNNAMED, ECH}`.
     pub flags: u8,
-    /// 1: an HTTP head is complete and another may follow or has begun; the
-    /// bytes behind the chunk may be fed on ([`http::feed`]).
+    /// 0, [`Finding::AT_HEAD`] or [`Finding::INSIDE_HEAD`].
     pub unfinished: u8,
+}
+
+impl Finding {
+    /// An HTTP head is complete and another may follow: the bytes behind the
+    /// chunk may be fed on ([`http::feed`]).
+    pub const AT_HEAD: u8 = 1;
+    /// Another head has begun: what follows must be fed on.
+    pub const INSIDE_HEAD: u8 = 2;
 }
 
 /// Which inspector a client's first byte belongs to: `Tls` to [`tls`], `Http`

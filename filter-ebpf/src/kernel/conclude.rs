@@ -57,6 +57,12 @@ pub(crate) fn conclude(ctx: XdpContext) -> u32 {
     describe(s, hello);
     let opinion = decide(s);
     s.set_opinion(opinion);
+    if s.inside_head != 0 && s.verdict() == Verdict::Pass {
+        // The rest of the next head is fed on; the verdict waits for it.
+        s.flow.pending = 1;
+        keep(s);
+        return finish(&ctx, s);
+    }
     keep(s);
     let _ = HELLOS.remove(&s.meta.key);
     finish(&ctx, s)

@@ -78,6 +78,7 @@ pub(crate) fn begin(s: &mut Scratch) {
     s.name_len = 0;
     s.range_blocked = 0;
     s.range_granted = 0;
+    s.inside_head = 0;
     s.event.set = 0;
 }
 

@@ -11,7 +11,7 @@ use filter_ebpf::{
     },
     bpf::{between_one_and, opaque},
     frame::tcp_flags,
-    inspect::{Chunk, Progress, plain, sniff, tls},
+    inspect::{Chunk, Finding, Progress, plain, sniff, tls},
 };
 
 use super::{
@@ -257,6 +257,7 @@ fn after(
         }
         Progress::Done(finding) => {
             s.flow_flags = finding.flags;
+            s.inside_head = u8::from(finding.unfinished == Finding::INSIDE_HEAD);
             jump(ctx, Tail::Conclude)
         }
         Progress::Failed(reason) => {

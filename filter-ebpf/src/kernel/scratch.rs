@@ -51,6 +51,9 @@ pub(crate) struct Scratch {
     pub(crate) range_granted: u8,
     /// `FlowFlags` that the inspector found.
     pub(crate) flow_flags: u8,
+    /// 1: behind the judged HTTP head another one has begun.
+    pub(crate) inside_head: u8,
+    pub(crate) reserved: [u8; 3],
     /// Bytes in the chunk.
     pub(crate) piece: u32,
     pub(crate) suffixes: Suffixes,
