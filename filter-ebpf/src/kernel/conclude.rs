@@ -98,8 +98,12 @@ fn describe(s: &mut Scratch, hello: &mut Hello) {
     s.name = hello.name;
     s.name_len = hello.name_len;
     match literal(hello) {
-        Some(Literal::V4(address)) => s.range_mask |= lookup::ipv4(address),
-        Some(Literal::V6(upper, lower)) => s.range_mask |= lookup::ipv6(upper, lower),
+        Some(Literal::V4(address)) => {
+            s.range_mask |= lookup::address_categories(0, u64::from(address), 0);
+        }
+        Some(Literal::V6(upper, lower)) => {
+            s.range_mask |= lookup::address_categories(upper, lower, 1);
+        }
         None => {}
     }
     if let Some(secret) = SECRET.get(0) {

@@ -29,38 +29,36 @@ impl Lines for Map {
 /// carries an IPv4 one has the categories of both.
 #[inline(always)]
 pub(crate) fn address(a: &[u8; 16], ipv6: bool) -> u64 {
-    if !ipv6 {
-        return ipv4(u32::from_be_bytes([a[12], a[13], a[14], a[15]]));
-    }
     let upper = u64::from_be_bytes([a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7]]);
     let lower = u64::from_be_bytes([a[8], a[9], a[10], a[11], a[12], a[13], a[14], a[15]]);
-    let mut mask = self::ipv6(upper, lower);
-    if let Some(embedded) = embedded_ipv4(upper, lower) {
-        mask |= ipv4(embedded);
+    address_categories(upper, lower, u64::from(ipv6))
+}
+
+/// Categories of an address in two halves; an IPv4 one lies in the lower 32
+/// bits.
+///
+/// A global function to BPF: the verifier looks at it once, whatever is known
+/// where it is called (kernel/bpf/verifier.c, `do_check_subprogs`).
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn address_categories(upper: u64, lower: u64, ipv6: u64) -> u64 {
+    let mut mask = 0;
+    let mut v4 = Some(lower as u32);
+    if ipv6 != 0 {
+        let set = ranges6::lookup(
+            &Map(&RANGES6_TREE),
+            &Map(&RANGES6_VALUES),
+            &Map(&RANGES6_LOWER),
+            upper,
+            lower,
+        );
+        mask = self::mask(set);
+        v4 = embedded_ipv4(upper, lower);
+    }
+    if let Some(v4) = v4 {
+        mask |= self::mask(ranges4::lookup(&Map(&RANGES4_ROOT), &Map(&RANGES4), v4));
     }
     mask
-}
-
-/// Categories of an IPv4 address.
-#[inline(always)]
-pub(crate) fn ipv4(address: u32) -> u64 {
-    mask(ranges4::lookup(
-        &Map(&RANGES4_ROOT),
-        &Map(&RANGES4),
-        address,
-    ))
-}
-
-/// Categories of an IPv6 address.
-#[inline(always)]
-pub(crate) fn ipv6(upper: u64, lower: u64) -> u64 {
-    mask(ranges6::lookup(
-        &Map(&RANGES6_TREE),
-        &Map(&RANGES6_VALUES),
-        &Map(&RANGES6_LOWER),
-        upper,
-        lower,
-    ))
 }
 
 /// Categories of a name's suffix, by its hash.
