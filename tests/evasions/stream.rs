@@ -202,7 +202,7 @@ impl Connection {
 }
 
 /// Judges frames by one image, which all cases share.
-fn judge(frames: &[Vec<u8>]) -> Result<Outcome> {
+pub(crate) fn judge(frames: &[Vec<u8>]) -> Result<Outcome> {
     static SCHOOL: Mutex<Option<Loaded>> = Mutex::new(None);
     let mut school = SCHOOL.lock().unwrap_or_else(PoisonError::into_inner);
     if school.is_none() {

@@ -71,6 +71,41 @@ fn every_tcp_client_is_named_on_the_right_frame() -> Result<()> {
     hosts_of("tls")
 }
 
+/// Each query by its own name, the root's by none.
+#[test]
+fn queries_are_named() -> Result<()> {
+    let mut school = School::new()?;
+    school.untagged = Some(room::OPEN);
+    let outcome = school.replay(&folder().join("dns-dig-kdig.pcap"))?;
+    let long = outcome
+        .frames
+        .iter()
+        .find(|frame| frame.packet == 31)
+        .and_then(|frame| frame.host.as_ref())
+        .map(String::len);
+    assert_eq!(long, Some(252), "{}", outcome.table());
+    let found: Vec<_> = outcome
+        .frames
+        .iter()
+        .filter(|frame| frame.protocol == "dns" && !frame.egress && frame.packet != 31)
+        .map(|frame| (frame.packet, frame.host.as_deref()))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            (1, Some("www.school-test.example")),
+            (13, Some("noedns.school-test.example")),
+            (15, Some("spa ce.school-test.example")),
+            (17, Some("padded.school-test.example")),
+            (19, Some("xn--e1afmkfd.example")),
+            (33, None),
+        ],
+        "{}",
+        outcome.table()
+    );
+    Ok(())
+}
+
 /// From the first datagram on, in whatever order the hello comes (Q01).
 #[test]
 fn every_quic_client_is_named_on_the_right_frame() -> Result<()> {

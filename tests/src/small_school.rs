@@ -32,8 +32,11 @@ pub mod room {
     pub const STACKED: u32 = 4;
     /// VLAN 50, as the open room, and plain protocols pass.
     pub const MAIL: u32 = 5;
+    /// VLAN 60, as the open room, but only with the school's DNS and without
+    /// keys for encrypted names.
+    pub const PUPILS: u32 = 6;
     /// Frames that belong to no room are counted here.
-    pub const NONE: u32 = 6;
+    pub const NONE: u32 = 7;
 }
 
 /// A host in each category; `www.` of it is in it too.
@@ -121,6 +124,7 @@ impl School {
                 },
             ),
             room("mail", 3, Tags::Vlan(50)),
+            room("pupils", 4, Tags::Vlan(60)),
         ];
         let doors = vec![Access::UNKNOWN; rooms.len()];
         Ok(Self {
@@ -318,6 +322,15 @@ fn groups() -> Vec<Group> {
             locked: bit(category::LOCKED),
             flags: GroupFlags::DEFAULT_OPEN | GroupFlags::BY_NAME,
             undecodable: Verdict::Pass as u8,
+            ..base
+        },
+        Group {
+            deny: bit(category::GAMES) | bit(category::LOCKED),
+            locked: bit(category::LOCKED),
+            flags: GroupFlags::DEFAULT_OPEN
+                | GroupFlags::BY_NAME
+                | GroupFlags::SCHOOL_DNS
+                | GroupFlags::STRIP_ECH,
             ..base
         },
     ]

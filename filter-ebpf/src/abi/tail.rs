@@ -13,6 +13,7 @@ pub enum Tail {
     InspectDns = 6,
     Quic = 7,
     QuicWalk = 8,
+    JudgeDns = 9,
 }
 
 impl Tail {
@@ -24,8 +25,10 @@ impl Tail {
         (Self::Conclude, "conclude"),
         (Self::Reply, "reply"),
         (Self::Resend, "resend"),
+        (Self::InspectDns, "inspect_dns"),
         (Self::Quic, "quic"),
         (Self::QuicWalk, "quic_walk"),
+        (Self::JudgeDns, "judge_dns"),
     ];
     /// Entries of the map.
     pub const SLOTS: usize = 16;

@@ -70,7 +70,7 @@ pub(crate) fn conclude(ctx: XdpContext) -> u32 {
 
 /// Writes what the hello told into `s.flow`.
 #[inline(always)]
-fn describe(s: &mut Scratch, hello: &mut Hello) {
+pub(crate) fn describe(s: &mut Scratch, hello: &mut Hello) {
     s.flow = Flow::EMPTY;
     s.flow.base_seq = hello.base_seq;
     s.flow.judged_len = hello.consumed;

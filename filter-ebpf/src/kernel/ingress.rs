@@ -72,6 +72,7 @@ pub(crate) fn begin(s: &mut Scratch) {
     s.room = config!(rooms);
     s.group = 0;
     s.skip = 0;
+    s.answer = 0;
     s.protocol = Protocol::Other as u8;
     s.again = 0;
     s.failed = 0;

@@ -4,7 +4,7 @@ use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
 use filter_ebpf::{
     abi::{Flow, FlowFlags, FlowKey, Group, GroupFlags, Protocol, Reason, Room, Tail, Verdict},
     access::door,
-    frame::{MAX_HEADER_OFFSET, MetaFlags, View, is_udp_tunnel, tcp_flags},
+    frame::{MAX_HEADER_OFFSET, Meta, MetaFlags, View, is_udp_tunnel, tcp_flags},
     judge::{NO_CATEGORY, OWN_NETWORK, Opinion, Row},
 };
 
@@ -57,12 +57,22 @@ fn look(view: &View, s: &mut Scratch) -> Next {
         s.set(Verdict::Drop, Reason::Internal);
         return Next::Finish;
     };
-    if s.range_mask & OWN_NETWORK != 0 {
+    // Queries to the school's own resolver are judged too: it asks for the
+    // room whatever the room may not reach.
+    let own = s.range_mask & OWN_NETWORK != 0;
+    let query = is_query(&s.meta) && group.flags & GroupFlags::BY_NAME != 0;
+    if own && !query {
         s.set(Verdict::Pass, Reason::OwnNetwork);
         return Next::Finish;
     }
     if let Some(next) = enter(s, room, group) {
+        if own {
+            s.set(Verdict::Pass, Reason::OwnNetwork);
+        }
         return next;
+    }
+    if query {
+        return dns(s, group);
     }
     if let Some(flow) = FLOWS.get_ptr_mut(&s.meta.key) {
         // SAFETY: see `ingress::lan_ingress`.
@@ -221,14 +231,7 @@ fn tcp(s: &mut Scratch, group: &Group) -> Next {
     }
     s.protocol = Protocol::Tcp as u8;
     let range = by_address(s);
-    if let Some(opinion) = range
-        && opinion.verdict != Verdict::Pass
-    {
-        s.set_opinion(opinion);
-        return Next::Finish;
-    }
-    if range.is_none() && is_foreign_resolver(s) {
-        let opinion = s.row.deny(Reason::Resolver, NO_CATEGORY);
+    if let Some(opinion) = refused(s, range) {
         s.set_opinion(opinion);
         return Next::Finish;
     }
@@ -264,14 +267,7 @@ fn udp(view: &View, s: &mut Scratch, group: &Group) -> Next {
     }
     s.protocol = Protocol::Udp as u8;
     let range = by_address(s);
-    if let Some(opinion) = range
-        && opinion.verdict != Verdict::Pass
-    {
-        s.set_opinion(opinion);
-        return Next::Finish;
-    }
-    if range.is_none() && is_foreign_resolver(s) {
-        let opinion = s.row.deny(Reason::Resolver, NO_CATEGORY);
+    if let Some(opinion) = refused(s, range) {
         s.set_opinion(opinion);
         return Next::Finish;
     }
@@ -301,11 +297,46 @@ fn udp(view: &View, s: &mut Scratch, group: &Group) -> Next {
     Next::Finish
 }
 
+/// A DNS query over UDP, which no flow remembers: each names another host.
+#[inline(always)]
+fn is_query(meta: &Meta) -> bool {
+    meta.key.protocol == 17 && meta.key.server_port == 53
+}
+
+#[inline(always)]
+fn dns(s: &mut Scratch, group: &Group) -> Next {
+    s.protocol = Protocol::Dns as u8;
+    if s.meta.flags & MetaFlags::FRAGMENT != 0 {
+        let opinion = s.row.unjudged(group.fragment, Reason::Fragment);
+        s.set_opinion(opinion);
+        return Next::Finish;
+    }
+    let range = by_address(s);
+    if let Some(opinion) = refused(s, range) {
+        s.set_opinion(opinion);
+        return Next::Finish;
+    }
+    Next::Jump(Tail::InspectDns)
+}
+
+/// What is refused by its address and port alone.
+#[inline(always)]
+fn refused(s: &Scratch, range: Option<Opinion>) -> Option<Opinion> {
+    match range {
+        Some(opinion) if opinion.verdict == Verdict::Pass => None,
+        Some(opinion) => Some(opinion),
+        None if is_foreign_resolver(s) => Some(s.row.deny(Reason::Resolver, NO_CATEGORY)),
+        None => None,
+    }
+}
+
 /// Name services that a group with the school's resolver may not reach (D02):
 /// DNS, DNS over TLS and QUIC (RFC 7858 §3.1, RFC 9250 §4.1.1).
 #[inline(always)]
 fn is_foreign_resolver(s: &Scratch) -> bool {
-    s.row.flags & GroupFlags::SCHOOL_DNS != 0 && matches!(s.meta.key.server_port, 53 | 853)
+    s.row.flags & GroupFlags::SCHOOL_DNS != 0
+        && s.range_mask & OWN_NETWORK == 0
+        && matches!(s.meta.key.server_port, 53 | 853)
 }
 
 #[inline(always)]

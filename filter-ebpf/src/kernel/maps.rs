@@ -13,7 +13,10 @@ use filter_ebpf::{
         MAX_CATEGORIES, MAX_GROUPS, MAX_LINKS, Override, OverrideHeader, OverrideKey, Room, Secret,
         Tail, Trace,
     },
-    inspect::quic::{self, QuicHello},
+    inspect::{
+        dns,
+        quic::{self, QuicHello},
+    },
     tables::Line,
 };
 
@@ -90,6 +93,13 @@ pub(crate) static QUIC_SCRATCH: PerCpuArray<quic::Scratch, 1> = PerCpuArray::new
 /// This core's present second and the datagrams read in it; see `quic`.
 #[btf_map]
 pub(crate) static QUIC_BUDGET: PerCpuArray<[u64; 2], 1> = PerCpuArray::new();
+
+/// The query that this core is reading.
+#[btf_map]
+pub(crate) static DNS_HELLO: PerCpuArray<Hello, 1> = PerCpuArray::new();
+/// Long names asked for of late, by room; see `inspect::dns::Bucket`.
+#[btf_map]
+pub(crate) static DNS_LONG: LruHashMap<u32, dns::Bucket, 4_096> = LruHashMap::new();
 
 /// Shared by all images.
 #[btf_map]

@@ -2,6 +2,7 @@
 //! packets and map values to it.
 
 mod conclude;
+mod dns;
 mod egress;
 mod finish;
 mod ingress;

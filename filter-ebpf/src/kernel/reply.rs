@@ -15,13 +15,17 @@ use filter_ebpf::{
     abi::Protocol,
     bpf::between_one_and,
     frame::{MetaFlags, tcp_flags},
-    reply::{self, PAGE_MAX},
+    inspect::{Chunk, dns},
+    reply::{
+        self, PAGE_MAX,
+        dns::{Answer, answer},
+    },
 };
 
 use super::{
     finish::scratch,
-    maps::PAGE,
-    scratch::{REPLY, Scratch},
+    maps::{DNS_HELLO, PAGE},
+    scratch::{EMPTY, REPLY, Scratch},
 };
 
 #[xdp(frags)]
@@ -40,6 +44,9 @@ pub(crate) fn reply(ctx: XdpContext) -> u32 {
 fn build(ctx: &XdpContext, s: &mut Scratch) -> Option<u32> {
     if s.meta.flags & MetaFlags::FRAGMENT != 0 {
         return None;
+    }
+    if s.answer != 0 {
+        return dns(s);
     }
     match s.meta.key.protocol {
         6 => tcp(s),
@@ -68,6 +75,21 @@ fn tcp(s: &mut Scratch) -> Option<u32> {
         }
     }
     reply::reset(&s.meta, &mut s.reply, sum)
+}
+
+/// Answers the query that `judge_dns` refused.
+#[inline(always)]
+fn dns(s: &mut Scratch) -> Option<u32> {
+    let hello = DNS_HELLO.get_ptr_mut(0)?;
+    // SAFETY: one per CPU; see `Scratch`.
+    let query = dns::query(unsafe { &mut *hello });
+    let told = if s.answer == EMPTY {
+        Answer::Empty
+    } else {
+        Answer::NxDomain
+    };
+    let chunk = Chunk::new(&s.chunk, s.piece);
+    answer(&s.meta, &chunk, &query, told, &mut s.reply, sum)
 }
 
 #[inline(always)]

@@ -18,6 +18,11 @@ pub(crate) const AGAIN_FLOW: u8 = 1;
 /// The flow passes, and another hello begins in it.
 pub(crate) const AGAIN_HELLO: u8 = 2;
 
+/// The name does not exist.
+pub(crate) const NXDOMAIN: u8 = 1;
+/// The name has no such record.
+pub(crate) const EMPTY: u8 = 2;
+
 /// One per CPU. Packets of one core never interleave between tail calls:
 /// XDP runs in one NAPI poll, test runs with bottom halves off.
 #[repr(C)]
@@ -53,7 +58,9 @@ pub(crate) struct Scratch {
     pub(crate) flow_flags: u8,
     /// 1: behind the judged HTTP head another one has begun.
     pub(crate) inside_head: u8,
-    pub(crate) reserved: [u8; 3],
+    /// What a refused DNS query is told: 0 nothing, [`NXDOMAIN`] or [`EMPTY`].
+    pub(crate) answer: u8,
+    pub(crate) reserved: [u8; 2],
     /// Bytes in the chunk.
     pub(crate) piece: u32,
     pub(crate) suffixes: Suffixes,

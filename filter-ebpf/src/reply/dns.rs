@@ -62,14 +62,14 @@ pub fn answer(
         20
     };
     let start = l4 + UDP_HEADER as usize;
-    if query.len < 12 || query.len > QUESTION_MAX {
+    if query.len < 12 || query.len > QUESTION_MAX || query.len > message.len() {
         return None;
     }
+    // Without a branch, of which the verifier would follow each pair.
     let mut i = 0;
     while i < MESSAGE_MAX as usize {
-        let byte = message.get(i as u32).unwrap_or(0);
-        let inside = opaque(i as u64) < u64::from(query.len);
-        out[start + i] = if inside { byte } else { 0 };
+        let inside = opaque((i as u64).wrapping_sub(u64::from(query.len))) >> 63;
+        out[start + i] = message.byte(i as u32) as u8 & (inside * 0xff) as u8;
         i += 1;
     }
     let edns = has_edns(message, query.len);
