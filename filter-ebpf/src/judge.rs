@@ -133,17 +133,14 @@ impl Row {
         }
     }
 
-    /// What cannot be judged: the group's verdict for it, with its reason.
+    /// What cannot be judged: the group's verdict for it, as the policy wrote
+    /// it, with its reason.
     #[inline(always)]
     pub fn unjudged(&self, verdict: u8, reason: Reason) -> Opinion {
-        if verdict == Verdict::Pass as u8 {
-            Opinion {
-                verdict: Verdict::Pass,
-                reason,
-                category: NO_CATEGORY,
-            }
-        } else {
-            self.deny(reason, NO_CATEGORY)
+        Opinion {
+            verdict: Verdict::from_u8(verdict),
+            reason,
+            category: NO_CATEGORY,
         }
     }
 }

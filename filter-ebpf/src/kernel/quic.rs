@@ -19,7 +19,7 @@ use filter_ebpf::{
 };
 
 use super::{
-    finish::{finish, jump, scratch},
+    finish::{finish, jump, scratch, settle},
     judge::remember,
     maps::{FLOWS, GROUPS, HELLOS, QUIC_BUDGET, QUIC_EMPTY, QUIC_HELLOS, QUIC_SCRATCH, config},
     scratch::{AGAIN_HELLO, Scratch},
@@ -65,15 +65,15 @@ pub(crate) fn quic(ctx: XdpContext) -> u32 {
     s.protocol = Protocol::Quic as u8;
     if !within_budget(s) {
         refuse(s, Reason::QuicBudget);
-        return finish(&ctx, s);
+        return act(&ctx, s);
     }
     let Some(hello) = hello(s) else {
         s.set(Verdict::Drop, Reason::Internal);
-        return finish(&ctx, s);
+        return act(&ctx, s);
     };
     let Some(q) = QUIC_SCRATCH.get_ptr_mut(0) else {
         s.set(Verdict::Drop, Reason::Internal);
-        return finish(&ctx, s);
+        return act(&ctx, s);
     };
     // SAFETY: one per CPU; see `Scratch`.
     let q = unsafe { &mut *q };
@@ -94,7 +94,7 @@ pub(crate) fn quic(ctx: XdpContext) -> u32 {
     };
     if loaded != 0 {
         s.set(Verdict::Drop, Reason::Truncated);
-        return finish(&ctx, s);
+        return act(&ctx, s);
     }
     q.start(len);
     match quic::inspect(q, hello) {
@@ -105,12 +105,36 @@ pub(crate) fn quic(ctx: XdpContext) -> u32 {
         Outcome::Pending => s.set(Verdict::Pass, Reason::HelloPending),
         Outcome::Other | Outcome::Hold => s.set(Verdict::Drop, Reason::QuicRefused),
         Outcome::Failed(reason) => {
-            refuse(s, reason);
-            let dead = s.verdict() != Verdict::Pass;
-            remember(s, if dead { FlowFlags::DEAD } else { 0 });
+            fail(s, reason);
         }
     }
-    finish(&ctx, s)
+    act(&ctx, s)
+}
+
+/// Counts, reports and carries out the outcome.
+#[inline(always)]
+fn act(ctx: &XdpContext, s: &mut Scratch) -> u32 {
+    settle_apart(s);
+    match s.verdict() {
+        Verdict::Pass => xdp_action::XDP_PASS,
+        Verdict::Drop => xdp_action::XDP_DROP,
+        Verdict::Reject => jump(ctx, Tail::Reply),
+    }
+}
+
+/// Not inlined: what it keeps on the stack must not add to what decryption
+/// keeps there.
+#[inline(never)]
+fn settle_apart(s: &mut Scratch) {
+    settle(s);
+}
+
+/// Keeps with the flow that its hello cannot be judged. Not inlined, as above.
+#[inline(never)]
+fn fail(s: &mut Scratch, reason: Reason) {
+    refuse(s, reason);
+    let dead = s.verdict() != Verdict::Pass;
+    remember(s, if dead { FlowFlags::DEAD } else { 0 });
 }
 
 /// Reads the complete hello into `HELLOS`, where `conclude` looks for it.

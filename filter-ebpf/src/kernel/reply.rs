@@ -5,8 +5,8 @@ use aya_ebpf::{
     EbpfContext as _,
     bindings::xdp_action,
     helpers::generated::{
-        bpf_csum_diff, bpf_xdp_adjust_tail, bpf_xdp_get_buff_len, bpf_xdp_load_bytes,
-        bpf_xdp_store_bytes,
+        bpf_csum_diff, bpf_xdp_adjust_head, bpf_xdp_adjust_tail, bpf_xdp_get_buff_len,
+        bpf_xdp_load_bytes, bpf_xdp_store_bytes,
     },
     macros::xdp,
     programs::XdpContext,
@@ -33,10 +33,50 @@ pub(crate) fn reply(ctx: XdpContext) -> u32 {
     let Some(s) = scratch() else {
         return xdp_action::XDP_DROP;
     };
-    match build(&ctx, s) {
-        Some(len) if send(&ctx, s, len).is_some() => xdp_action::XDP_TX,
-        _ => xdp_action::XDP_DROP,
+    let mut len = build(&ctx, s);
+    // A page may find no room; a reset always does.
+    let mut tries = 0;
+    while tries < 2 {
+        let Some(bytes) = len else { break };
+        if send(&ctx, s, bytes).is_some() {
+            return xdp_action::XDP_TX;
+        }
+        if s.meta.key.protocol != 6 {
+            break;
+        }
+        len = reply::reset(&s.meta, &mut s.reply, sum);
+        tries += 1;
     }
+    xdp_action::XDP_DROP
+}
+
+/// Longest run of bytes before the IP header: Ethernet, two tags, PPPoE.
+const LINK: usize = 32;
+
+/// Brings the frame to `want` bytes. `link` receives what stands before the
+/// IP header.
+#[inline(always)]
+fn resize(ctx: &XdpContext, l3: u32, want: u32, link: &mut [u8; LINK]) -> Option<()> {
+    let raw = ctx.as_ptr().cast();
+    let l3 = between_one_and::<{ LINK as u32 }>(l3);
+    // SAFETY: the context is the program's own; no view of the packet is
+    // used past here; `l3` is at most LINK.
+    unsafe {
+        if bpf_xdp_load_bytes(raw, 0, link.as_mut_ptr().cast(), l3) != 0 {
+            return None;
+        }
+        let have = bpf_xdp_get_buff_len(raw) as u32;
+        let more = want.wrapping_sub(have) as i32;
+        if bpf_xdp_adjust_tail(raw, more) == 0 {
+            return Some(());
+        }
+        // Behind a frame there may be no room; in front of it drivers leave
+        // some (XDP_PACKET_HEADROOM).
+        if more <= 0 || bpf_xdp_adjust_head(raw, more.wrapping_neg()) != 0 {
+            return None;
+        }
+    }
+    Some(())
 }
 
 /// Writes the reply from the IP header on into `s.reply`; its length.
@@ -136,23 +176,20 @@ fn send(ctx: &XdpContext, s: &mut Scratch, len: u32) -> Option<()> {
         return None;
     }
     let raw = ctx.as_ptr().cast();
-    let want = s.meta.l3.wrapping_add(len);
+    let mut link = [0u8; LINK];
+    resize(ctx, s.meta.l3, s.meta.l3.wrapping_add(len), &mut link)?;
+    let mut i = 0;
+    while i < 6 {
+        let mac = link[i];
+        link[i] = link[i + 6];
+        link[i + 6] = mac;
+        i += 1;
+    }
     // SAFETY: the context is the program's own; no view of the packet is
     // used past here.
     unsafe {
-        let have = bpf_xdp_get_buff_len(raw) as u32;
-        if bpf_xdp_adjust_tail(raw, want.wrapping_sub(have) as i32) != 0 {
-            return None;
-        }
-        let mut macs = [0u8; 12];
-        if bpf_xdp_load_bytes(raw, 0, macs.as_mut_ptr().cast(), 12) != 0 {
-            return None;
-        }
-        let turned = [
-            macs[6], macs[7], macs[8], macs[9], macs[10], macs[11], macs[0], macs[1], macs[2],
-            macs[3], macs[4], macs[5],
-        ];
-        bpf_xdp_store_bytes(raw, 0, turned.as_ptr().cast_mut().cast(), 12);
+        let l3 = between_one_and::<{ LINK as u32 }>(s.meta.l3);
+        bpf_xdp_store_bytes(raw, 0, link.as_mut_ptr().cast(), l3);
         if s.meta.flags & MetaFlags::PPPOE != 0 {
             // RFC 2516 §4: the length counts the PPP protocol field.
             let length = (len as u16).wrapping_add(2).to_be_bytes();
