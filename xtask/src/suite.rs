@@ -16,10 +16,10 @@ const LIMIT: Duration = Duration::from_secs(900);
 
 /// Programs that touch this machine's network or clock: one test at a time,
 /// and every line of theirs is shown.
-const ALONE: &[&str] = &["kernel", "vlan", "lab"];
+const ALONE: &[&str] = &["evasions", "kernel", "vlan", "agent", "lab"];
 /// Those that also run on other kernels. They need no tools but those of
 /// [`crate::vm::tools`].
-const IN_MACHINES: &[&str] = &["kernel", "vlan"];
+const IN_MACHINES: &[&str] = &["evasions", "kernel", "vlan"];
 
 /// One test program.
 #[derive(Debug)]
