@@ -82,12 +82,11 @@ impl Policy {
                 row.locked |= bit;
             }
         }
+        // Names are read for every group: `block HOST` reaches each of them
+        // at once, whatever its categories say.
+        row.flags = GroupFlags::BY_NAME;
         let flags = [
             (group.open, GroupFlags::DEFAULT_OPEN),
-            (
-                !group.open || row.allow | row.deny != 0,
-                GroupFlags::BY_NAME,
-            ),
             (group.school_dns, GroupFlags::SCHOOL_DNS),
             (group.safe_search, GroupFlags::SAFE_SEARCH),
             (group.strip_ech, GroupFlags::STRIP_ECH),

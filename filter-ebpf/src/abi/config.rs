@@ -104,8 +104,8 @@ pub struct GroupFlags;
 impl GroupFlags {
     /// Everything is reachable that is not denied; else only what is allowed.
     pub const DEFAULT_OPEN: u32 = 1;
-    /// Names are looked at: at least one category of names is allowed or
-    /// denied, or the group is allow-listed-only.
+    /// Names are looked at. The agent sets it for every group, so that what
+    /// is blocked by name just now reaches all of them.
     pub const BY_NAME: u32 = 2;
     /// DNS only by the school's resolvers; DoT, DoH, DoQ denied.
     pub const SCHOOL_DNS: u32 = 4;
