@@ -16,7 +16,9 @@ pub(super) struct Args {
     /// Only tell what would change.
     #[arg(long, conflicts_with = "shadow")]
     dry_run: bool,
-    /// Judge by it for so long without enforcing it; `status` compares.
+    /// Judge refused flows by it for so long without enforcing it; `status`
+    /// tells what it would let pass. What it would refuse in addition is not
+    /// seen.
     #[arg(long, value_name = "SPAN", value_parser = span)]
     shadow: Option<SignedDuration>,
 }

@@ -89,7 +89,7 @@ fn list(policy: &Policy, category: &str, source: &ListSource) -> Result<List, St
     list.from = path.display().to_string();
     let options = Options {
         format: source.format.as_deref().map(str::parse).transpose()?,
-        scope: Some(match source.bare {
+        scope: source.bare.map(|bare| match bare {
             BareName::Host => Scope::Exact,
             BareName::Subtree => Scope::Subtree,
         }),

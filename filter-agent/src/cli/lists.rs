@@ -22,7 +22,11 @@ pub(super) enum Command {
     /// The lists of the policy in force: age, entries, what is wrong.
     List,
     /// Fetch the lists now, and put what is new in force.
-    Update,
+    Update {
+        /// Take a new copy even if it shrank too much.
+        #[arg(long)]
+        force: bool,
+    },
     /// Read a list file and tell what a filter would take of it.
     Check {
         file: PathBuf,
@@ -93,10 +97,10 @@ pub(super) fn run(command: Command, common: &Common) -> Result<(), Failure> {
             let lists = common.client()?.call(&ListsQuery {})?;
             print(common.json, &lists, |lists| table(lists))
         }
-        Command::Update => {
+        Command::Update { force } => {
             let bar = ProgressBar::new_spinner().with_message("fetching");
             bar.enable_steady_tick(std::time::Duration::from_millis(120));
-            let lists = common.client()?.call(&UpdateLists {});
+            let lists = common.client()?.call(&UpdateLists { force });
             bar.finish_and_clear();
             print(common.json, &lists?, |lists| table(lists))
         }

@@ -41,7 +41,10 @@ fn text(status: &Status) -> String {
         ),
         (
             "timetable",
-            format!("known to the kernel until {}", when(status.known_until)),
+            match status.known_until {
+                Some(until) => format!("known to the kernel until {}", when(until)),
+                None => "no room has one".to_owned(),
+            },
         ),
         (
             "in force",

@@ -81,7 +81,7 @@ pub struct Status {
     pub rooms: usize,
     pub rooms_open: usize,
     /// Until when the kernel knows the timetable without the agent.
-    pub known_until: Timestamp,
+    pub known_until: Option<Timestamp>,
     pub leases: usize,
     pub grants: usize,
     pub blocks: usize,
@@ -373,7 +373,11 @@ pub struct ListsQuery {}
 
 /// Fetches the lists now.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct UpdateLists {}
+pub struct UpdateLists {
+    /// Take a new copy even if it shrank too much.
+    #[serde(default)]
+    pub force: bool,
+}
 
 /// A list of the policy in force.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::control::api::List;
 use crate::control::{Code, Failure};
-use crate::image::{Image, ImageError, Input, Names, Ranges, Reach};
+use crate::image::{Exempted, Image, ImageError, Input, Names, Ranges, Reach};
 use crate::lists::update::{self, Store, Subscription, Trust};
 use crate::lists::{self, IpRange, Options, Report, Scope, Sink, Source};
 use crate::policy::{BareName, ListFrom, ListSource, Policy};
@@ -58,12 +58,22 @@ pub(super) fn build(
                 category: number,
                 failed: None,
                 too_deep: 0,
+                exceptions: Vec::new(),
             };
+            let mark = into.names.mark();
             let read = read(policy, source, &place, lenient, &mut into);
             if let Some(error) = into.failed {
                 return Err(wrong(error));
             }
-            let too_deep = into.too_deep;
+            let Into {
+                too_deep,
+                exceptions,
+                ..
+            } = into;
+            let exempted = match exceptions.is_empty() {
+                true => Exempted { names: 0, unmet: 0 },
+                false => names.except(&mark, number, &exceptions),
+            };
             let mut line = List {
                 category: category.name.clone(),
                 source: location(policy, source),
@@ -76,10 +86,10 @@ pub(super) fn build(
             match read {
                 Ok((report, updated)) => {
                     line.updated = updated;
-                    line.hosts = report.names;
+                    line.hosts = report.names.saturating_sub(exempted.names);
                     line.ranges = report.ranges;
                     line.ignored = report.ignored.iter().map(|kind| kind.count).sum::<u64>()
-                        + report.exceptions
+                        + exempted.unmet
                         + too_deep;
                 }
                 Err(problem) if lenient => line.problem = Some(problem),
@@ -207,7 +217,7 @@ pub(super) fn subscription(policy: &Policy, source: &ListSource) -> Result<Subsc
 pub(super) fn options(policy: &Policy, source: &ListSource) -> Result<Options, String> {
     Ok(Options {
         format: source.format.as_deref().map(str::parse).transpose()?,
-        scope: Some(match source.bare {
+        scope: source.bare.map(|bare| match bare {
             BareName::Host => Scope::Exact,
             BareName::Subtree => Scope::Subtree,
         }),
@@ -254,6 +264,8 @@ struct Into<'a> {
     failed: Option<ImageError>,
     /// Names with more labels than a packet is judged by.
     too_deep: u64,
+    /// Names that the list lets off itself.
+    exceptions: Vec<(String, Reach)>,
 }
 
 impl Into<'_> {
@@ -270,19 +282,18 @@ impl Into<'_> {
 
 impl Sink for Into<'_> {
     fn name(&mut self, name: &[u8], scope: Scope, exception: bool) {
-        // The tables of an image have no exceptions within a category; they
-        // are counted as ignored.
-        if exception {
-            return;
-        }
         let reach = match scope {
             Scope::Exact => Reach::Exact,
             Scope::Subtree => Reach::Subtree,
         };
-        let result = match str::from_utf8(name) {
-            Ok(name) => self.names.add(name, self.category, reach),
-            Err(_) => Ok(()),
+        let Ok(name) = str::from_utf8(name) else {
+            return;
         };
+        // It may stand before what it excepts.
+        if exception {
+            return self.exceptions.push((name.to_owned(), reach));
+        }
+        let result = self.names.add(name, self.category, reach);
         self.keep(result);
     }
 
@@ -291,3 +302,6 @@ impl Sink for Into<'_> {
         self.keep(result);
     }
 }
+
+#[cfg(test)]
+mod tests;

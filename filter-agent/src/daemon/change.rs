@@ -234,9 +234,9 @@ impl Serve<UpdateLists> for Daemon {
     fn serve(
         &self,
         peer: &Peer,
-        _: UpdateLists,
+        request: UpdateLists,
     ) -> Result<Vec<crate::control::api::List>, Failure> {
-        self.update_lists(&peer.who())?;
+        self.update_lists(&peer.who(), request.force)?;
         Ok(self.in_force().lists.clone())
     }
 }

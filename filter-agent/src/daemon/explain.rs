@@ -354,7 +354,17 @@ impl Case<'_> {
             .chain(self.addr.map(Question::Address));
         for question in questions {
             let found = lists::find(&from, &options, question, MAX_MATCHES).unwrap_or_default();
-            for found in found.into_iter().filter(|found| !found.exception) {
+            // What the list lets off itself is not in the image either.
+            let (exceptions, found): (Vec<_>, Vec<_>) =
+                found.into_iter().partition(|found| found.exception);
+            let is_let_off = |found: &lists::Match| {
+                exceptions.iter().any(|exception| {
+                    exception.entry == found.entry
+                        && (exception.scope == found.scope
+                            || exception.scope == Some(Scope::Subtree))
+                })
+            };
+            for found in found.into_iter().filter(|found| !is_let_off(found)) {
                 let place = if found.file.is_empty() {
                     location.clone()
                 } else {

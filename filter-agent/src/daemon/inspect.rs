@@ -9,7 +9,6 @@ use tokio::sync::mpsc;
 
 use super::doors::Holds;
 use super::{Daemon, explain};
-use crate::calendar::access::HORIZON;
 use crate::calendar::{WindowKind, state_at};
 use crate::control::api::{
     Audit, AuditFilter, BlocksQuery, GenerationsQuery, GrantsQuery, IncidentFilter, IncidentQuery,
@@ -17,6 +16,7 @@ use crate::control::api::{
 };
 use crate::control::server::{Agent, Serve};
 use crate::control::{Code, Failure, Peer, Role};
+use crate::kernel::monotonic_now;
 use crate::metrics::{self, Snapshot, Totals};
 use crate::policy::Policy;
 use crate::store::audit;
@@ -110,7 +110,9 @@ impl Serve<StatusQuery> for Daemon {
             interfaces: in_force.interfaces.clone(),
             rooms: in_force.policy.rooms.len(),
             rooms_open,
-            known_until: now.checked_add(HORIZON).unwrap_or(now),
+            known_until: self
+                .known_for()
+                .map(|ahead| now.checked_add(ahead).unwrap_or(now)),
             leases: holds.leases.len(),
             grants: holds.grants.len(),
             blocks: holds.blocks.len(),
@@ -237,6 +239,14 @@ impl Daemon {
         })
     }
 
+    /// How far ahead the kernel knows every timetable; `None` when no room
+    /// has one.
+    fn known_for(&self) -> Option<SignedDuration> {
+        let until = self.core().known_until()?;
+        let ahead = until.saturating_sub(monotonic_now());
+        Some(SignedDuration::from_nanos(ahead.min(i64::MAX as u64) as i64))
+    }
+
     /// The page for Prometheus.
     pub(super) fn metrics(&self) -> Result<String, String> {
         let now = Timestamp::now();
@@ -300,7 +310,7 @@ impl Daemon {
             incidents: self.counts.incidents.load(Ordering::Relaxed),
             notifications_dropped: self.notifier.dropped(),
             store_degraded,
-            known_seconds: HORIZON.as_secs_f64(),
+            known_seconds: self.known_for().map(|ahead| ahead.as_secs_f64()),
         };
         metrics::render(&snapshot).map_err(|error| error.to_string())
     }

@@ -29,7 +29,7 @@ use crate::control::api::{Interface, List};
 use crate::control::{Code, Failure};
 use crate::kernel::{AccessMap, Filter, KernelError, Overrides, monotonic_now};
 use crate::metrics::Totals;
-use crate::policy::Policy;
+use crate::policy::{Door, Policy};
 use crate::store::{Salt, Store};
 
 pub(crate) use rehearse::rehearse;
@@ -200,6 +200,18 @@ impl Daemon {
 }
 
 impl Core {
+    /// Up to when the kernel knows every timetable, by what it was told; 0
+    /// when it cannot be asked. Rooms without a timetable need none.
+    ///
+    /// CLOCK_MONOTONIC in nanoseconds; `None` when no room has a timetable.
+    fn known_until(&self) -> Option<u64> {
+        let rooms = (0_u32..).zip(&self.now.policy.rooms);
+        rooms
+            .filter(|(_, room)| room.door != Door::Always)
+            .map(|(at, _)| self.access.read(at).map_or(0, |access| access.known_until))
+            .min()
+    }
+
     fn replace_overrides(&mut self, holds: &doors::Holds) -> Result<(), Failure> {
         let secret = self.filter.secret();
         let (names, ranges) = doors::overrides(&self.now.policy, &secret, holds, clock());

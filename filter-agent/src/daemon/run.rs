@@ -326,7 +326,7 @@ impl Daemon {
     }
 
     /// Fetches every list now.
-    pub(super) fn update_lists(&self, who: &Who) -> Result<(), Failure> {
+    pub(super) fn update_lists(&self, who: &Who, force: bool) -> Result<(), Failure> {
         let in_force = self.in_force();
         let policy = &in_force.policy;
         let copies = build::copies(&state_folder(&self.options, policy))?;
@@ -338,7 +338,7 @@ impl Daemon {
         {
             if build::direct(policy, source).is_none() {
                 let fetched = build::subscription(policy, source)
-                    .and_then(|subscription| build::fetch(&copies, &subscription, false));
+                    .and_then(|subscription| build::fetch(&copies, &subscription, force));
                 problems.extend(fetched.err());
             }
         }

@@ -2,7 +2,8 @@
 //!
 //! Every flow that the kernel tells about is asked of the other policy's
 //! image too, by the code that the kernel runs. Doors are left out: it is the
-//! matrix and the lists that are compared.
+//! matrix and the lists that are compared. The kernel tells about refused
+//! flows only, so what the other policy would refuse in addition is not seen.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};

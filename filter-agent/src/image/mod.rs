@@ -20,7 +20,7 @@ mod tests;
 pub use build::Image;
 pub use error::{ImageError, RoomProblem};
 pub use input::{Input, Place, Room, Tags};
-pub use names::{Names, Reach};
+pub use names::{Exempted, Mark, Names, Reach};
 pub use ranges::{OWN, Ranges};
 
 use filter_ebpf::tables::Line;

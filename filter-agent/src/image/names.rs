@@ -39,9 +39,30 @@ impl Entry {
     fn hash(&self) -> u64 {
         u64::from(self.upper) << 32 | u64::from(self.lower)
     }
+
+    fn part(&self) -> usize {
+        (self.upper >> (32 - PART_BITS)) as usize
+    }
+
+    fn key(&self) -> (u64, u32) {
+        (self.hash(), self.tag)
+    }
 }
 
 const PART_BITS: u32 = 9;
+
+/// A moment of a collection.
+#[derive(Debug)]
+pub struct Mark(Vec<usize>);
+
+/// What exceptions did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exempted {
+    /// Entries taken out.
+    pub names: u64,
+    /// Exceptions that met no entry of the same name.
+    pub unmet: u64,
+}
 
 impl Names {
     /// An empty collection, hashed under the box's secret.
@@ -79,17 +100,8 @@ impl Names {
         if bytes.is_empty() || bytes.len() >= NAME_MAX || deep {
             return Err(ImageError::Name(name.to_owned()));
         }
-        let hashed = (self.hash)(&self.secret, bytes);
-        let (hash, kind) = match reach {
-            Reach::Subtree => (hashed.subtree, 0),
-            Reach::Exact => (hashed.exact, 1 << 31),
-        };
-        let entry = Entry {
-            upper: (hash >> 32) as u32,
-            lower: hash as u32,
-            tag: (hashed.check & 0x7f_ffff) << 8 | kind | u32::from(category),
-        };
-        let part = &mut self.parts[(entry.upper >> (32 - PART_BITS)) as usize];
+        let entry = self.entry(bytes, category, reach);
+        let part = &mut self.parts[entry.part()];
         if part.len() == part.capacity() {
             // A quarter more, not twice as much: all parts grow at once.
             part.try_reserve_exact(part.len() / 4 + 64)
@@ -98,6 +110,74 @@ impl Names {
         part.push(entry);
         self.categories |= 1 << category;
         Ok(())
+    }
+
+    fn entry(&self, name: &[u8], category: u8, reach: Reach) -> Entry {
+        let hashed = (self.hash)(&self.secret, name);
+        let (hash, kind) = match reach {
+            Reach::Subtree => (hashed.subtree, 0),
+            Reach::Exact => (hashed.exact, 1 << 31),
+        };
+        Entry {
+            upper: (hash >> 32) as u32,
+            lower: hash as u32,
+            tag: (hashed.check & 0x7f_ffff) << 8 | kind | u32::from(category),
+        }
+    }
+
+    /// What was added until now, for [`Names::except`].
+    pub fn mark(&self) -> Mark {
+        Mark(self.parts.iter().map(Vec::len).collect())
+    }
+
+    /// Takes out of what was added to `category` since `mark` the names that
+    /// a list lets off itself: with [`Reach::Exact`] the entry of that host
+    /// alone, with [`Reach::Subtree`] both. Names above and below stay.
+    pub fn except(
+        &mut self,
+        mark: &Mark,
+        category: u8,
+        exceptions: &[(String, Reach)],
+    ) -> Exempted {
+        // Sorted, each with the number of its exception and whether it took
+        // something out: a list may hold as many exceptions as names.
+        let mut wanted = Vec::new();
+        for (number, (name, reach)) in exceptions.iter().enumerate() {
+            let reaches: &[Reach] = match reach {
+                Reach::Exact => &[Reach::Exact],
+                Reach::Subtree => &[Reach::Exact, Reach::Subtree],
+            };
+            for reach in reaches {
+                let entry = self.entry(name.as_bytes(), category, *reach);
+                wanted.push((entry.key(), number));
+            }
+        }
+        wanted.sort_unstable();
+        let mut met = vec![false; exceptions.len()];
+        let mut names = 0;
+        for (part, &from) in self.parts.iter_mut().zip(&mark.0) {
+            let mut at = 0;
+            part.retain(|entry| {
+                at += 1;
+                if at <= from {
+                    return true;
+                }
+                let key = entry.key();
+                let first = wanted.partition_point(|(wanted, _)| *wanted < key);
+                let same = wanted.get(first..).unwrap_or(&[]);
+                let mut stays = true;
+                for (_, number) in same.iter().take_while(|(wanted, _)| *wanted == key) {
+                    met[*number] = true;
+                    stays = false;
+                }
+                names += u64::from(!stays);
+                stays
+            });
+        }
+        Exempted {
+            names,
+            unmet: met.iter().filter(|met| !**met).count() as u64,
+        }
     }
 
     /// Names added so far, repeats included.

@@ -37,7 +37,7 @@ pub struct Snapshot {
     pub notifications_dropped: u64,
     pub store_degraded: bool,
     /// Until the kernel's timetable runs out without the agent.
-    pub known_seconds: f64,
+    pub known_seconds: Option<f64>,
 }
 
 type Result<T> = std::result::Result<T, prometheus::Error>;
@@ -132,11 +132,13 @@ fn singles(page: &Page, snapshot: &Snapshot) -> Result<()> {
         "From reading the policy to its being in force.",
         s.policy_load_seconds,
     )?;
-    gauge(
-        "timetable_known_seconds",
-        "How far ahead the kernel knows the timetable without the agent.",
-        s.known_seconds,
-    )?;
+    if let Some(seconds) = s.known_seconds {
+        gauge(
+            "timetable_known_seconds",
+            "How far ahead the kernel knows every timetable without the agent.",
+            seconds,
+        )?;
+    }
     gauge("leases", "Rooms held by a teacher.", of(s.leases))?;
     gauge("grants", "Grants in force.", of(s.grants))?;
     gauge(

@@ -220,8 +220,6 @@ pub struct Category {
     pub locked: bool,
     /// Its hosts are outer names of encrypted hellos (ECH).
     pub ech_provider: bool,
-    /// What a bare name in its lists means.
-    pub bare: BareName,
     pub hosts: Vec<InlineHost>,
     pub ranges: Vec<InlineRange>,
     pub lists: Vec<ListSource>,
@@ -259,7 +257,8 @@ pub struct ListSource {
     pub from: ListFrom,
     /// The name of a format; `None`: found out from the content.
     pub format: Option<String>,
-    pub bare: BareName,
+    /// What a bare name means; `None`: what it means in the list's format.
+    pub bare: Option<BareName>,
     /// Public suffixes as a whole are taken too.
     pub force: bool,
     /// For archives: the folder or file inside.

@@ -57,7 +57,8 @@ pub(super) fn categories(
 fn category(mut fields: Fields<'_, '_>, cx: &Context, out: &mut Problems<'_>) -> Category {
     let name = fields.take("name").and_then(|name| name.get_ref().as_str());
     // A teacher who writes example.org means its pages on www. too.
-    let bare = fields.word("names", BARE, out).unwrap_or(BareName::Subtree);
+    let said = fields.word("names", BARE, out);
+    let bare = said.unwrap_or(BareName::Subtree);
     let force = fields.flag("force", out).unwrap_or(false);
     let hosts = fields.list("hosts", out, |value, out| host(value, bare, force, out));
     let ranges = fields.list("ranges", out, |value, out| {
@@ -72,7 +73,7 @@ fn category(mut fields: Fields<'_, '_>, cx: &Context, out: &mut Problems<'_>) ->
             out.at(&fields.spot(key), format!("expected at most {MAX_INLINE} entries here, found {len}; put them into a list file"));
         }
     }
-    let lists = fields.list("lists", out, |value, out| list(value, bare, force, out));
+    let lists = fields.list("lists", out, |value, out| list(value, said, force, out));
     if lists.len() > MAX_LISTS {
         out.at(
             &fields.spot("lists"),
@@ -84,7 +85,6 @@ fn category(mut fields: Fields<'_, '_>, cx: &Context, out: &mut Problems<'_>) ->
         title: fields.text("title", out).map(|title| title.value),
         locked: fields.flag("locked", out).unwrap_or(false),
         ech_provider: fields.flag("ech_provider", out).unwrap_or(false),
-        bare,
         hosts,
         ranges,
         lists,
@@ -116,7 +116,7 @@ fn host(
 
 fn list(
     value: &Value<'_>,
-    bare: BareName,
+    bare: Option<BareName>,
     force: bool,
     out: &mut Problems<'_>,
 ) -> Option<ListSource> {
@@ -142,7 +142,7 @@ fn list(
             if let Some(format) = fields.text("format", out) {
                 source.format = known_format(&format, out);
             }
-            source.bare = fields.word("names", BARE, out).unwrap_or(bare);
+            source.bare = fields.word("names", BARE, out).or(bare);
             source.force = fields.flag("force", out).unwrap_or(force);
             source.member = fields.text("member", out).map(|member| member.value);
             source.sha256 = fields.text("sha256", out).and_then(|sum| sha256(&sum, out));

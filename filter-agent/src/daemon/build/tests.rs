@@ -1,0 +1,86 @@
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::*;
+use crate::explain::View;
+
+const POLICY: &str = r#"
+school = "Lists"
+timezone = "Asia/Bishkek"
+
+[network]
+lan = ["lo"]
+
+[[category]]
+name = "first"
+LIST
+
+[[group]]
+name = "pupils"
+default = "open"
+deny = ["first"]
+
+[[room]]
+name = "101"
+group = "pupils"
+untagged = true
+"#;
+
+/// Builds a policy of one category; `list` is its list's text, `says` the
+/// lines of the category. Returns whether each host is in the category, and
+/// the list's line.
+fn listed(list: &str, says: &str, hosts: &[&str]) -> (Vec<bool>, List) {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let folder = std::env::temp_dir().join(format!("build-{}-{number}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("list.txt"), list).unwrap();
+    let text = POLICY.replace("LIST", says);
+    let policy = Policy::parse(&text, &folder.join("policy.toml")).unwrap();
+    let secret = crate::kernel::fresh_secret().unwrap();
+    let copies = copies(&folder).unwrap();
+    let place = Place {
+        generation: 1,
+        links: vec![1],
+        secret: &secret,
+        copies: &copies,
+    };
+    let mut built = build(&policy, place, Timestamp::now(), false).unwrap();
+    assert_ne!(built.image.groups[0].flags & abi::GroupFlags::BY_NAME, 0);
+    std::fs::remove_dir_all(&folder).unwrap();
+    let view = View::new(&built.image, &secret);
+    let found = hosts
+        .iter()
+        .map(|host| !view.host(host).is_empty())
+        .collect();
+    (found, built.lists.remove(0))
+}
+
+const HOSTS: [&str; 2] = ["play.example", "www.play.example"];
+
+#[test]
+fn a_bare_name_means_what_its_format_says_unless_the_policy_does() {
+    let hosts = "0.0.0.0 play.example\n0.0.0.0 other.example\n";
+    let list = r#"lists = ["list.txt"]"#;
+    let ask = |text, says| listed(text, says, &HOSTS).0;
+    assert_eq!(ask(hosts, list), [true, false]);
+    assert_eq!(ask("play.example\nother.example\n", list), [true, true]);
+    let category = "names = \"subtree\"\nlists = [\"list.txt\"]";
+    assert_eq!(ask(hosts, category), [true, true]);
+    let here = r#"lists = [{ from = "list.txt", names = "host" }]"#;
+    assert_eq!(ask("play.example\nother.example\n", here), [true, false]);
+}
+
+#[test]
+fn an_exception_takes_out_what_its_own_list_names_and_no_more() {
+    let list = "@@||good.example^\n||bad.example^\n||good.example^\n\
+                @@||fine.bad.example^\n|good.example^\n";
+    let says = "hosts = [\"kept.example\"]\nlists = [\"list.txt\"]";
+    let hosts = ["good.example", "bad.example", "fine.bad.example"];
+    let (found, line) = listed(list, says, &hosts);
+    assert_eq!(found, [false, true, true]);
+    // The one below a listed name is not possible, and told so.
+    assert_eq!((line.hosts, line.ignored), (1, 1));
+    // What stands in the policy itself is not the list's to take out.
+    let says = "hosts = [\"good.example\"]\nlists = [\"list.txt\"]";
+    assert_eq!(listed(list, says, &hosts).0, [true, true, true]);
+}
