@@ -3,6 +3,7 @@
 
 mod control;
 mod life;
+mod watch;
 
 /// A room with and one without a teacher's lease.
 const POLICY: &str = r#"
@@ -29,7 +30,7 @@ deny = ["social", "dangerous"]
 
 [[room]]
 name = "lab-1"
-vlan = 11
+vlan = 20
 group = "pupils"
 
 [[room]]
