@@ -3,8 +3,6 @@
 use std::io::{BufWriter, ErrorKind, Write as _, stdout};
 use std::path::PathBuf;
 
-use jiff::Timestamp;
-
 use super::Common;
 use super::schedule::load;
 use crate::control::{Code, Failure};
@@ -19,10 +17,10 @@ pub(super) struct Args {
     /// Room of frames without a VLAN tag.
     #[arg(long, value_name = "NAME")]
     room: Option<String>,
-    /// When the first frame is, such as 2026-09-01T08:30:00+06:00; else when
-    /// it was recorded.
+    /// When the first frame is, by the school's clock (2026-09-01T08:30) or
+    /// with an offset; else when it was recorded.
     #[arg(long, value_name = "TIME")]
-    at: Option<Timestamp>,
+    at: Option<String>,
     /// A pcap or pcapng file.
     capture: PathBuf,
 }
@@ -40,7 +38,7 @@ pub(super) fn run(args: Args, common: &Common) -> Result<(), Failure> {
     };
     let mut out = BufWriter::new(stdout().lock());
     let room = args.room.as_deref();
-    let done = rehearse(&policy, &args.capture, room, args.at, |judged| {
+    let done = rehearse(&policy, &args.capture, room, args.at.as_deref(), |judged| {
         let line = Line::new(judged, &rooms, &groups, &categories);
         write(&mut out, style, &line).map_err(written)
     });

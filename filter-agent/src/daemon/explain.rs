@@ -58,7 +58,7 @@ impl Serve<Explain> for Daemon {
 }
 
 /// Reads a moment: RFC 3339, or by the clock on the school's wall.
-fn moment(policy: &Policy, text: Option<&str>) -> Result<Timestamp, Failure> {
+pub(super) fn moment(policy: &Policy, text: Option<&str>) -> Result<Timestamp, Failure> {
     let Some(text) = text else {
         return Ok(Timestamp::now());
     };

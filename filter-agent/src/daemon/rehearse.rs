@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::build::{Place, build, copies};
 use super::doors::{Holds, doors};
+use super::explain::moment;
 use super::page::page;
 use crate::calendar::access::Clock;
 use crate::control::{Code, Failure};
@@ -24,10 +25,11 @@ pub(crate) fn rehearse(
     policy: &Policy,
     capture: &Path,
     untagged: Option<&str>,
-    at: Option<Timestamp>,
+    at: Option<&str>,
     mut each: impl FnMut(&Judged) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let internal = |error: &dyn std::fmt::Display| Failure::new(Code::Internal, error.to_string());
+    let at = at.map(|text| moment(policy, Some(text))).transpose()?;
     let untagged = match untagged {
         Some(name) => Some(policy.room(name).ok_or_else(|| {
             Failure::new(

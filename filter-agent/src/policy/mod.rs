@@ -124,7 +124,8 @@ pub struct Network {
     pub wan: Vec<String>,
     /// Generic XDP is accepted where a driver has no native mode.
     pub generic: bool,
-    /// The school's own networks, always reachable.
+    /// The school's own networks, always reachable; the rooms' subnets where
+    /// the policy names none.
     pub own: Vec<IpNet>,
     /// The school's name servers: reachable, and the only ones for groups
     /// with `school_dns`.

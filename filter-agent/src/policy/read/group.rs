@@ -6,11 +6,12 @@ use toml::de::DeValue;
 use super::fields::{Fields, Value, expected, text};
 use super::names::{Context, decision};
 use crate::policy::problem::Problems;
-use crate::policy::{Category, Cell, Group};
+use crate::policy::{Category, Cell, Group, Network};
 
 pub(super) fn groups(
     top: &mut Fields<'_, '_>,
     cx: &Context,
+    network: &Network,
     categories: &[Category],
     out: &mut Problems<'_>,
 ) -> Vec<Group> {
@@ -32,13 +33,14 @@ pub(super) fn groups(
     }
     found
         .into_iter()
-        .map(|fields| group(fields, cx, categories, out))
+        .map(|fields| group(fields, cx, network, categories, out))
         .collect()
 }
 
 fn group(
     mut fields: Fields<'_, '_>,
     cx: &Context,
+    network: &Network,
     categories: &[Category],
     out: &mut Problems<'_>,
 ) -> Group {
@@ -93,8 +95,11 @@ fn group(
         line: out.line(fields.span.start),
     };
     group.title = fields.text("title", out).map(|title| title.value);
-    // Only the school's resolver keeps names readable for a strict group.
-    group.school_dns = fields.flag("school_dns", out).unwrap_or(!open);
+    // Only the school's resolver keeps names readable for a strict group;
+    // a school that names none must not lose the one it has.
+    group.school_dns = fields
+        .flag("school_dns", out)
+        .unwrap_or(!open && !network.resolvers.is_empty());
     group.safe_search = fields.flag("safe_search", out).unwrap_or(!open);
     group.strip_ech = fields.flag("strip_ech", out).unwrap_or(!open);
     group.decision = decision(&mut fields, cx, out);

@@ -48,7 +48,7 @@ fn read(top: &mut Fields<'_, '_>, out: &mut Problems<'_>) -> Policy {
     let timezone = network::timezone(top, out);
     let mut cx = Context::default();
     names::decisions(top, &mut cx, out);
-    let network = network::network(top, out);
+    let (mut network, own_is_written) = network::network(top, out);
     let settings = network::settings(top, out);
     let roles = network::roles(top, out);
     let persons = network::persons(top, &cx, out);
@@ -56,7 +56,7 @@ fn read(top: &mut Fields<'_, '_>, out: &mut Problems<'_>) -> Policy {
     cx.categories = Names::of("category", top, out);
     let categories = category::categories(top, &cx, out);
     cx.groups = Names::of("group", top, out);
-    let groups = group::groups(top, &cx, &categories, out);
+    let groups = group::groups(top, &cx, &network, &categories, out);
     cx.bells = Names::of("bells", top, out);
     let bells = lesson::bells(top, out);
     cx.timetables = Names::of("timetable", top, out);
@@ -64,6 +64,12 @@ fn read(top: &mut Fields<'_, '_>, out: &mut Problems<'_>) -> Policy {
     cx.rooms = Names::of("room", top, out);
     let rooms = room::rooms(top, &cx, &network, &bells, &mut timetables, out);
     let calendar = calendar::calendar(top, &cx, out);
+    if !own_is_written {
+        // Not every private address: those of the provider, or of a proxy
+        // beside the school, are nobody's own.
+        let subnets = rooms.iter().flat_map(|room| &room.room.subnets);
+        network.own.extend(subnets.copied());
+    }
 
     let policy = Policy {
         path: out.path().to_path_buf(),
@@ -82,4 +88,47 @@ fn read(top: &mut Fields<'_, '_>, out: &mut Problems<'_>) -> Policy {
     };
     check::rooms(&rooms, &policy, out);
     policy
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::policy;
+
+    const SCHOOL: &str = r#"
+timezone = "Asia/Bishkek"
+
+[network]
+lan = ["eth1"]
+#
+[[category]]
+name = "education"
+
+[[group]]
+name = "students"
+default = "listed-only"
+allow = ["education"]
+
+[[room]]
+name = "101"
+vlan = 101
+group = "students"
+subnets = ["10.1.1.0/24"]
+"#;
+
+    /// No school loses its only name server because it wrote nothing down,
+    /// and none gives away addresses that it did not call its own.
+    #[test]
+    fn what_is_not_written_follows_from_what_is() {
+        let read = |extra: &str| policy(&SCHOOL.replace("#\n", extra), Path::new("p")).unwrap();
+        let silent = read("");
+        assert_eq!(silent.network.own, ["10.1.1.0/24".parse().unwrap()]);
+        assert!(!silent.groups[0].school_dns);
+        let own = read("own = [\"10.0.0.0/8\"]\n");
+        assert_eq!(own.network.own, ["10.0.0.0/8".parse().unwrap()]);
+        assert!(read("own = []\n").network.own.is_empty());
+        let resolver = read("resolvers = [\"10.1.1.1\"]\n");
+        assert!(resolver.groups[0].school_dns);
+    }
 }

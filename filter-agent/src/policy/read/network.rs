@@ -13,15 +13,6 @@ use super::names::{Context, decision, one_or_more};
 use crate::policy::problem::Problems;
 use crate::policy::{Network, Person, Roles, Settings};
 
-/// Reachable by default: a school that lists no own networks must not lose
-/// its printers and its router.
-const PRIVATE: [&str; 5] = [
-    "10.0.0.0/8",
-    "172.16.0.0/12",
-    "192.168.0.0/16",
-    "fc00::/7",
-    "fe80::/10",
-];
 /// Own networks at most.
 const MAX_OWN: usize = 256;
 
@@ -47,12 +38,13 @@ pub(super) fn timezone(top: &mut Fields<'_, '_>, out: &mut Problems<'_>) -> Time
     }
 }
 
-pub(super) fn network(top: &mut Fields<'_, '_>, out: &mut Problems<'_>) -> Network {
+/// The table, and whether it says which networks are the school's own.
+pub(super) fn network(top: &mut Fields<'_, '_>, out: &mut Problems<'_>) -> (Network, bool) {
     let mut network = Network {
         lan: Vec::new(),
         wan: Vec::new(),
         generic: false,
-        own: PRIVATE.iter().filter_map(|net| net.parse().ok()).collect(),
+        own: Vec::new(),
         resolvers: Vec::new(),
         // A VLAN that nobody wrote down belongs to nobody who answers for it.
         unknown_vlan: Verdict::Drop,
@@ -70,7 +62,7 @@ pub(super) fn network(top: &mut Fields<'_, '_>, out: &mut Problems<'_>) -> Netwo
         );
     }
     let Some(mut fields) = top.table("network", out) else {
-        return network;
+        return (network, false);
     };
     network.lan = interfaces(&mut fields, "lan", out);
     network.wan = interfaces(&mut fields, "wan", out);
@@ -96,7 +88,8 @@ pub(super) fn network(top: &mut Fields<'_, '_>, out: &mut Problems<'_>) -> Netwo
         );
     }
     network.generic = fields.flag("generic", out).unwrap_or(network.generic);
-    if fields.has("own") {
+    let own_is_written = fields.has("own");
+    if own_is_written {
         network.own = fields.list("own", out, net);
         if network.own.len() > MAX_OWN {
             out.at(
@@ -122,7 +115,7 @@ pub(super) fn network(top: &mut Fields<'_, '_>, out: &mut Problems<'_>) -> Netwo
         network.quic_budget = budget as u32;
     }
     fields.finish(out);
-    network
+    (network, own_is_written)
 }
 
 fn interfaces(
