@@ -2,6 +2,11 @@
 //! `NAME.expected`. With `UPDATE_EXPECTED=1` the messages are written anew,
 //! to be read before they are committed.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a failed case shall panic, in its helpers too"
+)]
+
 use std::path::{Path, PathBuf};
 
 use filter_agent::policy::Policy;

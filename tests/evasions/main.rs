@@ -1,6 +1,11 @@
 //! The attack table: each case by its id, blocked and allowed side by side,
 //! judged by the real programs in the kernel.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a failed case shall panic, in its helpers too"
+)]
+
 mod dns;
 mod hello;
 mod http;
