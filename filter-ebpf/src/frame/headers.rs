@@ -280,7 +280,23 @@ fn ipv6(view: &View, offset: u32, meta: &mut Meta) -> Parsed {
         meta.flags |= MetaFlags::FRAGMENT;
         return Parsed::Ip;
     }
+    if next == IP_ICMPV6 && ip.u8::<7>() == 255 && is_on_link(ip.be64::<8>(), upper) {
+        // Neighbour discovery (RFC 4861 §7.1: never through a router), also
+        // between global addresses of one link.
+        if let Some(icmp) = view.at::<1>(at)
+            && matches!(icmp.u8::<0>(), 133..=137)
+        {
+            return Parsed::Keepalive;
+        }
+    }
     transport(view, next, at, meta)
+}
+
+/// Whether two addresses, by their upper halves, are neighbours as far as can
+/// be told: of one /64, or one that no router forwards.
+#[inline(always)]
+fn is_on_link(source: u64, destination: u64) -> bool {
+    source == destination || source >> 54 == 0x3fa || destination >> 54 == 0x3fa
 }
 
 #[inline(always)]

@@ -175,7 +175,6 @@ export PATH=/usr/sbin:/usr/bin:/sbin:/bin:/busybox HOME=/root FILTER_TESTS_MACHI
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
-mount -t tmpfs tmp /tmp
 mount -t tmpfs run /run
 mount -t bpf bpf /sys/fs/bpf
 mount -t tracefs trace /sys/kernel/tracing
