@@ -90,7 +90,10 @@ pub(crate) fn finish(ctx: &XdpContext, s: &mut Scratch) -> u32 {
 }
 
 /// Counts and reports the outcome in `s`.
-#[inline(always)]
+///
+/// Not inlined: what it keeps on the stack must not add to what the programs
+/// keep there while they inspect.
+#[inline(never)]
 pub(crate) fn settle(s: &mut Scratch) {
     let verdict = s.verdict();
     count(s.room, verdict, Reason::from_u8(s.reason), s.meta.frame_len);

@@ -19,7 +19,7 @@ use filter_ebpf::{
 };
 
 use super::{
-    finish::{finish, jump, scratch, settle},
+    finish::{finish, jump, scratch},
     judge::remember,
     maps::{FLOWS, GROUPS, HELLOS, QUIC_BUDGET, QUIC_EMPTY, QUIC_HELLOS, QUIC_SCRATCH, config},
     scratch::{AGAIN_HELLO, Scratch},
@@ -65,15 +65,15 @@ pub(crate) fn quic(ctx: XdpContext) -> u32 {
     s.protocol = Protocol::Quic as u8;
     if !within_budget(s) {
         refuse(s, Reason::QuicBudget);
-        return act(&ctx, s);
+        return finish(&ctx, s);
     }
     let Some(hello) = hello(s) else {
         s.set(Verdict::Drop, Reason::Internal);
-        return act(&ctx, s);
+        return finish(&ctx, s);
     };
     let Some(q) = QUIC_SCRATCH.get_ptr_mut(0) else {
         s.set(Verdict::Drop, Reason::Internal);
-        return act(&ctx, s);
+        return finish(&ctx, s);
     };
     // SAFETY: one per CPU; see `Scratch`.
     let q = unsafe { &mut *q };
@@ -94,7 +94,7 @@ pub(crate) fn quic(ctx: XdpContext) -> u32 {
     };
     if loaded != 0 {
         s.set(Verdict::Drop, Reason::Truncated);
-        return act(&ctx, s);
+        return finish(&ctx, s);
     }
     q.start(len);
     match quic::inspect(q, hello) {
@@ -108,28 +108,11 @@ pub(crate) fn quic(ctx: XdpContext) -> u32 {
             fail(s, reason);
         }
     }
-    act(&ctx, s)
+    finish(&ctx, s)
 }
 
-/// Counts, reports and carries out the outcome.
-#[inline(always)]
-fn act(ctx: &XdpContext, s: &mut Scratch) -> u32 {
-    settle_apart(s);
-    match s.verdict() {
-        Verdict::Pass => xdp_action::XDP_PASS,
-        Verdict::Drop => xdp_action::XDP_DROP,
-        Verdict::Reject => jump(ctx, Tail::Reply),
-    }
-}
-
-/// Not inlined: what it keeps on the stack must not add to what decryption
-/// keeps there.
-#[inline(never)]
-fn settle_apart(s: &mut Scratch) {
-    settle(s);
-}
-
-/// Keeps with the flow that its hello cannot be judged. Not inlined, as above.
+/// Keeps with the flow that its hello cannot be judged. Not
+/// inlined, as `settle` is not.
 #[inline(never)]
 fn fail(s: &mut Scratch, reason: Reason) {
     refuse(s, reason);

@@ -69,7 +69,8 @@ pub(crate) fn resend(ctx: XdpContext) -> u32 {
     };
     repeat(CONTENT_STEP as u32, &mut compare);
     if compare.differs != 0 {
-        return kill(&ctx, s);
+        kill(s);
+        return finish(&ctx, s);
     }
     s.skip = s.skip.wrapping_add(overlap);
     if at.wrapping_add(overlap) >= known {
@@ -110,8 +111,10 @@ impl Step for Compare<'_> {
 }
 
 /// The flow is dead: no later image opens it again.
-#[inline(always)]
-fn kill(ctx: &XdpContext, s: &mut Scratch) -> u32 {
+///
+/// Not inlined: the copies of a flow would fill the program's stack.
+#[inline(never)]
+fn kill(s: &mut Scratch) {
     let refuse = match GROUPS.get(s.group) {
         Some(group) => Row::new(group, 0).refuse,
         None => Verdict::Drop,
@@ -135,5 +138,4 @@ fn kill(ctx: &XdpContext, s: &mut Scratch) -> u32 {
     s.flow.group = s.group as u16;
     let _ = FLOWS.insert(&s.meta.key, &s.flow, 0);
     let _ = HELLOS.remove(&s.meta.key);
-    finish(ctx, s)
 }
