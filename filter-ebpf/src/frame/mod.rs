@@ -64,10 +64,9 @@ macro_rules! reader {
             #[cfg(target_arch = "bpf")]
             {
                 let value: u64;
+                // BPF loads need no alignment where the verifier takes them.
                 // SAFETY: `View::at` compared `address + N` with the end of
-                // the frame, and `I` lies inside `N`. BPF loads need no
-                // alignment on the machines that run this (the verifier
-                // refuses the program elsewhere).
+                // the frame, and `I` lies inside `N`.
                 unsafe {
                     core::arch::asm!(
                         concat!("{0} = *(", $load, " *)({1} + {2})"),
