@@ -12,13 +12,12 @@ use super::initramfs::Initramfs;
 use super::kernels::Kernel;
 use super::{modules, tools};
 use crate::exec::{exec, follow, output};
-use crate::paths;
 use crate::suite::Target;
 use crate::tally::Tally;
 
 /// Software emulation runs tests some ten times slower than the processor;
 /// past this the machine hangs.
-const LIMIT: Duration = Duration::from_secs(480);
+const LIMIT: Duration = Duration::from_secs(900);
 /// The last line of a machine that did everything.
 const END: &str = "machine: end";
 
@@ -38,7 +37,11 @@ impl Machine {
         // A machine must not outlive whoever reads its serial line.
         let qemu = Command::new("setpriv")
             .args(["--pdeathsig", "KILL", "qemu-system-x86_64"])
-            .args(["-accel", "tcg", "-cpu", "max", "-smp", "2", "-m", "2048"])
+            // One host thread for both processors: with one each, the emulator
+            // may run a breakpoint that the kernel, patching its own code
+            // (XDP's dispatcher), has already taken back, and the guest dies.
+            .args(["-accel", "tcg,thread=single"])
+            .args(["-cpu", "max", "-smp", "2", "-m", "2048"])
             .args(["-nodefaults", "-no-user-config", "-display", "none"])
             .args(["-serial", "stdio", "-no-reboot", "-net", "none"])
             .arg("-kernel")
@@ -101,12 +104,12 @@ fn image(kernel: &Kernel, targets: &[&Target], files: &[PathBuf]) -> Result<Init
         image.copy(&tool, &tool.to_string_lossy())?;
     }
     for file in files {
-        add(&mut image, file, &mut libraries)?;
+        add(&mut image, file, kernel, &mut libraries)?;
     }
     for target in targets {
         let program = target.executable();
         libraries.extend(shared_objects(program)?);
-        image.file(&program.to_string_lossy(), true, &stripped(program)?)?;
+        image.file(&program.to_string_lossy(), true, &stripped(program, kernel)?)?;
         init.push_str(&format!(
             "cd {}\necho 'running {}'\n{} --test-threads=1\n",
             target.folder().display(),
@@ -124,18 +127,23 @@ fn image(kernel: &Kernel, targets: &[&Target], files: &[PathBuf]) -> Result<Init
 }
 
 /// Adds a file, or a folder with everything in it, where it lies here.
-fn add(image: &mut Initramfs, path: &Path, libraries: &mut BTreeSet<PathBuf>) -> Result<()> {
+fn add(
+    image: &mut Initramfs,
+    path: &Path,
+    kernel: &Kernel,
+    libraries: &mut BTreeSet<PathBuf>,
+) -> Result<()> {
     let place = path.to_string_lossy();
     if path.is_dir() {
         image.folder(&place)?;
         for entry in fs::read_dir(path)? {
-            add(image, &entry?.path(), libraries)?;
+            add(image, &entry?.path(), kernel, libraries)?;
         }
         return Ok(());
     }
     if is_program(path)? {
         libraries.extend(shared_objects(path)?);
-        return image.file(&place, true, &stripped(path)?);
+        return image.file(&place, true, &stripped(path, kernel)?);
     }
     image.copy(path, &place)
 }
@@ -157,8 +165,8 @@ fn shared_objects(program: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// The program without debug information, which would fill the machine's memory.
-fn stripped(program: &Path) -> Result<Vec<u8>> {
-    let small = paths::target().join("vm/stripped");
+fn stripped(program: &Path, kernel: &Kernel) -> Result<Vec<u8>> {
+    let small = kernel.root.join("stripped");
     exec(
         Command::new("strip")
             .args(["--strip-debug", "-o"])
