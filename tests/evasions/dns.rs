@@ -5,7 +5,10 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use filter_ebpf::abi::{Reason, Verdict};
 use filter_tests::small_school::{GAME_HOST, LEARNING_HOST, LOCKED_HOST, Outcome};
 
-use super::stream::{ALLOWED, BLOCKED, judge};
+use super::hello::hello;
+use super::stream::{
+    ALLOWED, ALLOWED_TWIN, BLOCKED, Connection, Segment, both, cut, judge, pieces,
+};
 
 /// In the school's own networks, and beyond.
 const SCHOOL: [u8; 4] = [172, 16, 0, 53];
@@ -236,6 +239,124 @@ fn d03_no_keys_for_encrypted_names() {
     asked(PUPILS, &messages).verdicts(&[empty, empty, PASS]);
     asked(OPEN, &messages).verdicts(&[PASS, PASS, PASS]);
     asked(PUPILS, &[ask(BLOCKED, HTTPS)]).verdicts(&[(Verdict::Reject, Reason::NameDenied)]);
+}
+
+/// Messages as they lie in a TCP stream (RFC 1035 §4.2.2).
+fn stream(messages: &[Vec<u8>]) -> Vec<u8> {
+    let framed = |message: &Vec<u8>| [&(message.len() as u16).to_be_bytes()[..], message].concat();
+    messages.iter().flat_map(framed).collect()
+}
+
+fn resolve(server: [u8; 4], segments: Vec<Segment>) -> Connection {
+    Connection::new(segments).server(server).port(53)
+}
+
+#[test]
+fn d01_names_are_judged_over_tcp_too() {
+    for server in [SCHOOL, FOREIGN] {
+        for size in [1, 2, 3, 20, 1400] {
+            both(|host| resolve(server, pieces(&stream(&[ask(host, A)]), size)));
+        }
+    }
+    let journey = resolve(SCHOOL, cut(&stream(&[ask(BLOCKED, A)]), &[]));
+    let journey = journey.judge().unwrap();
+    let last = journey.outcome.frames.last().unwrap();
+    assert_eq!(last.verdict, Some(Verdict::Reject));
+    assert_eq!(last.reason, Reason::NameDenied);
+    assert_eq!(
+        (last.protocol, last.host.as_deref()),
+        ("dns", Some(BLOCKED))
+    );
+}
+
+#[test]
+fn d01_pipelined_queries_are_each_judged() {
+    for size in [1400, 50, 7] {
+        // A denied name behind allowed ones, and before them.
+        for at in [0, 1, 4] {
+            both(|host| {
+                let mut names = vec![
+                    ask(ALLOWED, A),
+                    ask(ALLOWED, AAAA),
+                    ask("", A),
+                    ask("a.example", A),
+                ];
+                names.insert(at, ask(host, A));
+                resolve(SCHOOL, pieces(&stream(&names), size))
+            });
+        }
+    }
+    // The answers' ports stay shut behind the first denial.
+    let queries = [ask(BLOCKED, A), ask(ALLOWED, A)].map(|query| stream(&[query]));
+    let sizes = [queries[0].len()];
+    let journey = resolve(SCHOOL, cut(&queries.concat(), &sizes))
+        .judge()
+        .unwrap();
+    let last = journey.outcome.frames.last().unwrap();
+    assert_eq!(
+        last.verdict,
+        Some(Verdict::Reject),
+        "{}",
+        journey.outcome.table()
+    );
+}
+
+#[test]
+fn d01_what_is_no_query_ends_the_connection() {
+    let tls = hello(ALLOWED);
+    for bytes in [
+        &tls[..],
+        b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        &[0, 3, 1, 2, 3],
+    ] {
+        let journey = resolve(FOREIGN, cut(bytes, &[])).judge().unwrap();
+        assert!(!journey.reached, "{}", journey.outcome.table());
+        assert_eq!(journey.reason(), Reason::Malformed);
+    }
+    // As many as anyone pipelines, and more.
+    for (count, reached) in [(12, true), (13, false)] {
+        let many = stream(&vec![ask("a.example", A); count]);
+        let journey = resolve(SCHOOL, cut(&many, &[])).judge().unwrap();
+        assert_eq!(journey.reached, reached, "{}", journey.outcome.table());
+    }
+    // What could not be compared when it is sent again is not taken.
+    let long = stream(&vec![ask("a.example", A); 200]);
+    let journey = resolve(SCHOOL, pieces(&long, 400)).judge().unwrap();
+    assert!(!journey.reached);
+    assert_eq!(journey.reason(), Reason::HelloTooLong);
+}
+
+#[test]
+fn t04_a_query_sent_again_with_another_name() {
+    let (first, second) = (stream(&[ask(ALLOWED_TWIN, A)]), stream(&[ask(BLOCKED, A)]));
+    assert_eq!(first.len(), second.len());
+    let segments = vec![Segment::new(0, &first).decoy(), Segment::new(0, &second)];
+    let journey = resolve(SCHOOL, segments).judge().unwrap();
+    assert!(!journey.reached, "{}", journey.outcome.table());
+    assert_eq!(journey.reason(), Reason::Conflict);
+}
+
+#[test]
+fn d02_other_resolvers_over_tcp() {
+    let segments = || cut(&stream(&[ask(ALLOWED, A)]), &[]);
+    let foreign = resolve(FOREIGN, segments()).vlan(PUPILS).judge().unwrap();
+    assert!(!foreign.reached);
+    assert_eq!(foreign.reason(), Reason::Resolver);
+    let school = resolve(SCHOOL, segments()).vlan(PUPILS).judge().unwrap();
+    assert!(school.reached, "{}", school.outcome.table());
+}
+
+#[test]
+fn d03_no_keys_for_encrypted_names_over_tcp() {
+    for (query, reason) in [
+        (ask(ALLOWED, HTTPS), Reason::EchKeys),
+        (ask("use-application-dns.net", A), Reason::Canary),
+    ] {
+        let segments = cut(&stream(&[query]), &[]);
+        let journey = resolve(SCHOOL, segments).vlan(PUPILS).judge().unwrap();
+        assert!(!journey.reached, "{}", journey.outcome.table());
+        assert_eq!(journey.reason(), reason);
+    }
 }
 
 /// A tunnel's rate is bounded, and what people look up goes on beside it.

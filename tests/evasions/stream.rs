@@ -81,6 +81,7 @@ pub(crate) fn pieces(bytes: &[u8], size: usize) -> Vec<Segment> {
 /// A connection: its place and its segments after the handshake.
 pub(crate) struct Connection {
     pub(crate) vlan: u16,
+    pub(crate) server: [u8; 4],
     pub(crate) port: u16,
     /// Of its own, so that cases share nothing.
     pub(crate) client_port: u16,
@@ -95,6 +96,7 @@ impl Connection {
         let client_port = NEXT.fetch_add(1, Ordering::Relaxed);
         Self {
             vlan: 10,
+            server: [93, 184, 216, 34],
             port: 443,
             client_port,
             handshake: true,
@@ -106,12 +108,16 @@ impl Connection {
         Self { vlan, ..self }
     }
 
+    pub(crate) fn server(self, server: [u8; 4]) -> Self {
+        Self { server, ..self }
+    }
+
     pub(crate) fn port(self, port: u16) -> Self {
         Self { port, ..self }
     }
 
     fn frame(&self, to_server: bool, seq: u32, ack: u32, segment: &Segment) -> Vec<u8> {
-        let (client, server) = ([10, 10, 0, 5], [93, 184, 216, 34]);
+        let (client, server) = ([10, 10, 0, 5], self.server);
         let (source, target) = if to_server {
             (client, server)
         } else {

@@ -14,6 +14,7 @@ pub enum Tail {
     Quic = 7,
     QuicWalk = 8,
     JudgeDns = 9,
+    DnsStream = 10,
 }
 
 impl Tail {
@@ -29,6 +30,7 @@ impl Tail {
         (Self::Quic, "quic"),
         (Self::QuicWalk, "quic_walk"),
         (Self::JudgeDns, "judge_dns"),
+        (Self::DnsStream, "dns_stream"),
     ];
     /// Entries of the map.
     pub const SLOTS: usize = 16;

@@ -259,7 +259,7 @@ impl Step for Walk<'_> {
 
 /// Keeps the verdict with the flow.
 #[inline(always)]
-fn keep(s: &mut Scratch) {
+pub(crate) fn keep(s: &mut Scratch) {
     s.flow.generation = config!(generation);
     s.flow.epoch = s.epoch;
     s.flow.valid_until = s.valid_until;

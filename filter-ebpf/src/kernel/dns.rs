@@ -1,9 +1,11 @@
-//! `inspect_dns` and `judge_dns`: a DNS query over UDP, judged by its name.
-//! `reply` answers it where it goes no further.
+//! DNS queries, judged by their names. `inspect_dns` reads one over UDP,
+//! which `reply` answers where it goes no further; `dns_stream` reads those
+//! of a TCP connection, one after another, and ends it at the first that is
+//! refused. `judge_dns` decides about both.
 
 use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
 use filter_ebpf::{
-    abi::{FlowFlags, GroupFlags, Hello, NAME_MAX, Reason, Tail, Verdict},
+    abi::{FlowFlags, GroupFlags, Hello, NAME_MAX, Protocol, Reason, Tail, Verdict},
     inspect::{
         Chunk, Progress,
         dns::{self, Framing, is_long, qtype},
@@ -12,16 +14,20 @@ use filter_ebpf::{
 };
 
 use super::{
-    conclude::{decide, describe},
+    conclude::{decide, describe, keep},
     finish::{finish, jump, scratch},
     inspect::piece,
-    maps::{DNS_HELLO, DNS_LONG},
+    maps::{DNS_HELLO, DNS_LONG, HELLOS},
     scratch::{EMPTY, NXDOMAIN, Scratch},
 };
 
 /// The name that browsers ask for before they use another resolver by
 /// themselves; one that does not exist keeps them from it.
 const CANARY: &[u8; 23] = b"use-application-dns.net";
+
+/// Messages of one segment that are judged: each takes two of the 33 tail
+/// calls that a packet has. Stub resolvers send two, for both families.
+const MESSAGES: u32 = 12;
 
 /// Reads the query and judges its name; what it is told is the next
 /// program's.
@@ -50,6 +56,55 @@ pub(crate) fn inspect_dns(ctx: XdpContext) -> u32 {
         Progress::Failed(reason) => s.failed = reason as u8,
         Progress::More => s.failed = Reason::Malformed as u8,
     }
+    s.query_kind = dns::query(hello).kind;
+    describe(s, hello);
+    jump(&ctx, Tail::JudgeDns)
+}
+
+/// Reads the messages of a segment that `inspect` found to be the stream's
+/// next one, as far as they are complete. A message that goes on in the next
+/// segment passes in part: without its end no resolver answers it.
+#[xdp(frags)]
+pub(crate) fn dns_stream(ctx: XdpContext) -> u32 {
+    let Some(s) = scratch() else {
+        return xdp_action::XDP_DROP;
+    };
+    // SAFETY: the value stays a Hello as long as the program runs; see
+    // `ingress::lan_ingress` for recycled ones.
+    let Some(hello) = HELLOS.get_ptr_mut(&s.meta.key).map(|h| unsafe { &mut *h }) else {
+        s.set(Verdict::Drop, Reason::Internal);
+        return finish(&ctx, s);
+    };
+    s.protocol = Protocol::Dns as u8;
+    s.answer = 0;
+    if s.messages != 0 && s.verdict() != Verdict::Pass {
+        s.flow.flags |= FlowFlags::DEAD;
+        keep(s);
+        let _ = HELLOS.remove(&s.meta.key);
+        return finish(&ctx, s);
+    }
+    s.flow_flags = 0;
+    s.name_len = 0;
+    match dns::feed(hello, &Chunk::new(&s.chunk, s.piece), Framing::Stream) {
+        Progress::Done(finding) => s.flow_flags = finding.flags & !FlowFlags::UNNAMED,
+        Progress::Failed(reason) => s.failed = reason as u8,
+        Progress::More => {
+            hello.consumed = hello.consumed.wrapping_add(s.piece);
+            s.skip = s.skip.wrapping_add(s.piece);
+            if s.skip < s.meta.payload_len {
+                return jump(&ctx, Tail::Inspect);
+            }
+            if s.messages == 0 {
+                s.set(Verdict::Pass, Reason::HelloPending);
+            }
+            return finish(&ctx, s);
+        }
+    }
+    s.messages = s.messages.wrapping_add(1);
+    if s.messages > MESSAGES {
+        s.failed = Reason::DnsRate as u8;
+    }
+    s.query_kind = dns::query(hello).kind;
     describe(s, hello);
     jump(&ctx, Tail::JudgeDns)
 }
@@ -60,23 +115,20 @@ pub(crate) fn judge_dns(ctx: XdpContext) -> u32 {
     let Some(s) = scratch() else {
         return xdp_action::XDP_DROP;
     };
-    let Some(hello) = DNS_HELLO.get_ptr_mut(0) else {
-        s.set(Verdict::Drop, Reason::Internal);
-        return finish(&ctx, s);
-    };
-    // SAFETY: as above.
-    let kind = dns::query(unsafe { &mut *hello }).kind;
     let opinion = decide(s);
     s.set_opinion(opinion);
     // What could not be read is told nothing by name.
     if s.failed == 0 {
-        tell(s, kind);
+        tell(s);
+    }
+    if s.meta.key.protocol == 6 {
+        return jump(&ctx, Tail::DnsStream);
     }
     finish(&ctx, s)
 }
 
 #[inline(always)]
-fn tell(s: &mut Scratch, kind: u16) {
+fn tell(s: &mut Scratch) {
     if s.verdict() != Verdict::Pass {
         s.answer = NXDOMAIN;
         return;
@@ -94,7 +146,9 @@ fn tell(s: &mut Scratch, kind: u16) {
             return;
         }
     }
-    if matches!(kind, qtype::HTTPS | qtype::SVCB) && s.row.flags & GroupFlags::STRIP_ECH != 0 {
+    if matches!(s.query_kind, qtype::HTTPS | qtype::SVCB)
+        && s.row.flags & GroupFlags::STRIP_ECH != 0
+    {
         s.set(Verdict::Reject, Reason::EchKeys);
         s.answer = EMPTY;
         return;

@@ -73,6 +73,7 @@ pub(crate) fn begin(s: &mut Scratch) {
     s.group = 0;
     s.skip = 0;
     s.answer = 0;
+    s.messages = 0;
     s.protocol = Protocol::Other as u8;
     s.again = 0;
     s.failed = 0;

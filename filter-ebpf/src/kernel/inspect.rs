@@ -34,6 +34,7 @@ pub(crate) fn inspect(ctx: XdpContext) -> u32 {
             }
             // HTTP, and SOCKS as `sniff` calls it.
             Protocol::Http | Protocol::Tcp => jump(&ctx, Tail::InspectHttp),
+            Protocol::Dns => jump(&ctx, Tail::DnsStream),
             _ => {
                 s.failed = Reason::UnknownProtocol as u8;
                 jump(&ctx, Tail::Conclude)
@@ -89,7 +90,15 @@ fn take(ctx: &XdpContext, s: &mut Scratch) -> Taken {
         s.set(Verdict::Drop, Reason::OutOfOrder);
         return Taken::Finish;
     }
-    if hello.consumed >= config!(hello_cap) {
+    // Queries go on as long as the connection: past what is kept of them
+    // nothing that is sent again could be compared, and clients connect anew
+    // (RFC 7766 §6.2.4).
+    let cap = if s.meta.key.server_port == 53 {
+        CONTENT as u32
+    } else {
+        config!(hello_cap)
+    };
+    if hello.consumed >= cap {
         s.failed = Reason::HelloTooLong as u8;
         return Taken::Jump(Tail::Conclude);
     }
@@ -98,7 +107,10 @@ fn take(ctx: &XdpContext, s: &mut Scratch) -> Taken {
         return Taken::Finish;
     }
     if hello.consumed == 0 {
+        // On the port of resolvers nothing but DNS is spoken: a message's
+        // length may begin with any byte.
         hello.protocol = match sniff(s.chunk[0]) {
+            _ if s.meta.key.server_port == 53 => Protocol::Dns as u8,
             Some(protocol) => protocol as u8,
             None => Protocol::Other as u8,
         };

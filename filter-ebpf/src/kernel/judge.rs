@@ -71,7 +71,7 @@ fn look(view: &View, s: &mut Scratch) -> Next {
         }
         return next;
     }
-    if query {
+    if query && s.meta.key.protocol == 17 {
         return dns(s, group);
     }
     if let Some(flow) = FLOWS.get_ptr_mut(&s.meta.key) {
@@ -297,10 +297,11 @@ fn udp(view: &View, s: &mut Scratch, group: &Group) -> Next {
     Next::Finish
 }
 
-/// A DNS query over UDP, which no flow remembers: each names another host.
+/// DNS queries, over UDP or TCP: no verdict about one holds for the next,
+/// which names another host.
 #[inline(always)]
 fn is_query(meta: &Meta) -> bool {
-    meta.key.protocol == 17 && meta.key.server_port == 53
+    matches!(meta.key.protocol, 6 | 17) && meta.key.server_port == 53
 }
 
 #[inline(always)]

@@ -60,7 +60,10 @@ pub(crate) struct Scratch {
     pub(crate) inside_head: u8,
     /// What a refused DNS query is told: 0 nothing, [`NXDOMAIN`] or [`EMPTY`].
     pub(crate) answer: u8,
-    pub(crate) reserved: [u8; 2],
+    /// Type of record that the DNS query asks for.
+    pub(crate) query_kind: u16,
+    /// Messages of this segment that `judge_dns` judged.
+    pub(crate) messages: u32,
     /// Bytes in the chunk.
     pub(crate) piece: u32,
     pub(crate) suffixes: Suffixes,

@@ -13,7 +13,8 @@ use core::ops::ControlFlow;
 
 use crate::abi::{FlowFlags, Hello, NAME_MAX, Protocol, Reason};
 use crate::bpf::{Step, opaque, repeat};
-use crate::inspect::scan::state_of;
+use crate::inspect::name::LITERAL_STATE;
+use crate::inspect::scan::{STATE, state_of};
 use crate::inspect::{CHUNK, Chunk, Finding, Progress};
 
 /// Jumps of one name; each must lead further to the front.
@@ -174,6 +175,9 @@ struct State {
     class: u32,
     outcome: u32,
 }
+
+// A stream goes on behind a name that was read as an address.
+const _: () = assert!(size_of::<State>() + LITERAL_STATE <= STATE);
 
 impl State {
     #[inline(always)]
