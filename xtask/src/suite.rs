@@ -80,12 +80,13 @@ impl Suite {
     /// Builds the kernel half, the agent and all tests.
     pub(crate) fn build() -> Result<Self> {
         step("building the kernel half", ebpf::build)?;
-        step("building the agent", programs)?;
-        step("building the tests", || {
+        // One call for programs and tests: two would build what both depend
+        // on twice, once for each set of features.
+        step("building the agent and the tests", || {
             let built = output(
                 Command::new("cargo")
                     .current_dir(paths::root())
-                    .args(["test", "--workspace", "--no-run"])
+                    .args(["build", "--workspace", "--bins", "--tests"])
                     .arg("--message-format=json-render-diagnostics")
                     .stderr(Stdio::inherit()),
             )?;

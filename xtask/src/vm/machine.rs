@@ -109,7 +109,11 @@ fn image(kernel: &Kernel, targets: &[&Target], files: &[PathBuf]) -> Result<Init
     for target in targets {
         let program = target.executable();
         libraries.extend(shared_objects(program)?);
-        image.file(&program.to_string_lossy(), true, &stripped(program, kernel)?)?;
+        image.file(
+            &program.to_string_lossy(),
+            true,
+            &stripped(program, kernel)?,
+        )?;
         init.push_str(&format!(
             "cd {}\necho 'running {}'\n{} --test-threads=1\n",
             target.folder().display(),
