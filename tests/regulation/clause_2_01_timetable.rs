@@ -31,7 +31,9 @@ fn a_room_that_is_never_open_is_found() {
     policy.calendar.terms[0].span.last = policy.calendar.terms[0].span.first;
     let found = findings(&policy, date(2026, 9, 1));
     assert!(
-        found.iter().any(|f| f.message.contains("is out of term")),
+        found
+            .iter()
+            .any(|f| f.message.text.contains("is out of term")),
         "{found:?}"
     );
     // One-off days are school days whatever the terms say.
@@ -43,7 +45,7 @@ fn a_room_that_is_never_open_is_found() {
     assert!(
         found
             .iter()
-            .any(|f| f.message.contains("\"room 1\" has no window")),
+            .any(|f| f.message.text.contains("\"room 1\" has no window")),
         "{found:?}"
     );
 }

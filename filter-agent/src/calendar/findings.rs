@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp, ToSpan};
 use super::windows::on;
 use super::{Change, Window, WindowKind, windows};
 use crate::policy::{Door, Policy};
+use crate::words::{Message, Said};
 
 /// Findings of one kind that are told.
 const EACH: usize = 20;
@@ -17,7 +18,7 @@ const EACH: usize = 20;
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Finding {
     pub line: usize,
-    pub message: String,
+    pub message: Said,
 }
 
 /// Looks through the academic year, or the year from `today` on without one.
@@ -36,7 +37,7 @@ pub fn findings(policy: &Policy, today: Date) -> Vec<Finding> {
     out
 }
 
-fn note(out: &mut Vec<Finding>, line: usize, message: String) {
+fn note(out: &mut Vec<Finding>, line: usize, message: Said) {
     out.push(Finding { line, message });
 }
 
@@ -64,10 +65,10 @@ fn rooms(policy: &Policy, year: (Date, Date), out: &mut Vec<Finding>) {
             note(
                 out,
                 room.line,
-                format!(
-                    "the room \"{}\" has no window between {} and {}",
-                    room.name, year.0, year.1
-                ),
+                Said::new(Message::NoWindow)
+                    .with("room", &room.name)
+                    .with("from", year.0)
+                    .with("to", year.1),
             );
         }
         let eight = SignedDuration::from_hours(8 * 24);
@@ -79,11 +80,9 @@ fn rooms(policy: &Policy, year: (Date, Date), out: &mut Vec<Finding>) {
             note(
                 out,
                 room.line,
-                format!(
-                    "the room \"{}\" has over {} windows in eight days; the kernel will know fewer days",
-                    room.name,
-                    abi::SPANS
-                ),
+                Said::new(Message::ManyWindows)
+                    .with("room", &room.name)
+                    .with("count", abi::SPANS),
             );
         }
     }
@@ -120,16 +119,16 @@ fn shared_classes(policy: &Policy, year: (Date, Date), out: &mut Vec<Finding>) {
             let when = policy
                 .timezone
                 .to_datetime(other.0)
-                .strftime("%a %Y-%m-%d %H:%M")
+                .strftime("%Y-%m-%d %H:%M")
                 .to_string();
             note(
                 out,
                 lines.1,
-                format!(
-                    "the class \"{class}\" is in \"{}\" and in \"{}\" at once, first on {when}",
-                    name(one.2),
-                    name(other.2)
-                ),
+                Said::new(Message::ClassTwice)
+                    .with("class", &class)
+                    .with("one", name(one.2))
+                    .with("other", name(other.2))
+                    .with("when", when),
             );
         }
     }
@@ -142,10 +141,10 @@ fn one_off_days(policy: &Policy, out: &mut Vec<Finding>) {
             note(
                 out,
                 day.line,
-                format!(
-                    "the one-off day {} is not in the academic year from {} to {}",
-                    day.date, year.first, year.last
-                ),
+                Said::new(Message::DayOutOfYear)
+                    .with("date", day.date)
+                    .with("from", year.first)
+                    .with("to", year.last),
             );
         }
         let Change::Open {
@@ -188,13 +187,11 @@ fn one_off_days(policy: &Policy, out: &mut Vec<Finding>) {
                 note(
                     out,
                     day.line,
-                    format!(
-                        "{} lessons of \"{}\" have no bells on {} ({})",
-                        planned - rung,
-                        room.name,
-                        day.date,
-                        day.name
-                    ),
+                    Said::new(Message::NoBells)
+                        .with("count", planned - rung)
+                        .with("room", &room.name)
+                        .with("date", day.date)
+                        .with("name", &day.name),
                 );
             }
         }
@@ -217,10 +214,9 @@ fn holidays(policy: &Policy, out: &mut Vec<Finding>) {
         if outside || between {
             // A calendar file brings many under one line.
             far.entry(holiday.line).or_insert_with(|| {
-                format!(
-                    "the holiday \"{}\" on {} is out of term",
-                    holiday.name, holiday.span.first
-                )
+                Said::new(Message::HolidayOutOfTerm)
+                    .with("name", &holiday.name)
+                    .with("date", holiday.span.first)
             });
         }
     }
@@ -236,10 +232,9 @@ fn holidays(policy: &Policy, out: &mut Vec<Finding>) {
             note(
                 out,
                 pause.line,
-                format!(
-                    "the break \"{}\" lies in the term \"{}\"",
-                    pause.name, term.name
-                ),
+                Said::new(Message::BreakInTerm)
+                    .with("name", &pause.name)
+                    .with("term", &term.name),
             );
         }
     }
@@ -259,7 +254,7 @@ fn unused(policy: &Policy, out: &mut Vec<Finding>) {
             note(
                 out,
                 table.line,
-                format!("no room and no day uses the timetable \"{}\"", table.name),
+                Said::new(Message::UnusedTimetable).with("name", &table.name),
             );
         }
     }
@@ -272,7 +267,7 @@ fn unused(policy: &Policy, out: &mut Vec<Finding>) {
             note(
                 out,
                 bells.line,
-                format!("no timetable and no day uses the bells \"{}\"", bells.name),
+                Said::new(Message::UnusedBells).with("name", &bells.name),
             );
         }
     }

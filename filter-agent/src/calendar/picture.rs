@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use jiff::ToSpan;
-use jiff::civil::{Date, Time};
+use jiff::civil::{Date, Time, Weekday};
 
 use super::days::{Day, DayOff};
-use super::{Window, WindowKind, week, windows};
+use super::{Window, WindowKind, windows};
 use crate::policy::{Door, Policy};
 use crate::words::{Language, Word};
 
@@ -82,6 +82,20 @@ fn remark(policy: &Policy, room: usize, date: Date, language: Language) -> Optio
     }
 }
 
+/// The short name of a weekday.
+fn day_name(day: Weekday, language: Language) -> &'static str {
+    let names = match day {
+        Weekday::Monday => ["Mon", "Пн", "Дш"],
+        Weekday::Tuesday => ["Tue", "Вт", "Шш"],
+        Weekday::Wednesday => ["Wed", "Ср", "Шр"],
+        Weekday::Thursday => ["Thu", "Чт", "Бш"],
+        Weekday::Friday => ["Fri", "Пт", "Жм"],
+        Weekday::Saturday => ["Sat", "Сб", "Иш"],
+        Weekday::Sunday => ["Sun", "Вс", "Жк"],
+    };
+    language.of(names)
+}
+
 fn clock(minute: u32) -> String {
     format!("{:02}:{:02}", minute / 60 % 24, minute % 60)
 }
@@ -141,7 +155,7 @@ pub fn week_text(policy: &Policy, room: usize, date: Date, language: Language) -
         .map(|date| {
             format!(
                 "{} {:02}.{:02}",
-                week::short(date.weekday()),
+                day_name(date.weekday(), language),
                 date.day(),
                 date.month()
             )
@@ -242,7 +256,7 @@ pub fn week_svg(policy: &Policy, rooms: &[usize], date: Date, language: Language
             let x = LEFT + day * DAY_WIDTH + 4;
             let name = format!(
                 "{} {:02}.{:02}",
-                week::short(date.weekday()),
+                day_name(date.weekday(), language),
                 date.day(),
                 date.month()
             );

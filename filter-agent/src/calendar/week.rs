@@ -66,7 +66,7 @@ impl fmt::Debug for Weekdays {
 }
 
 /// `Mon` for Monday.
-pub(crate) fn short(day: Weekday) -> &'static str {
+fn short(day: Weekday) -> &'static str {
     let at = usize::from(day.to_monday_zero_offset().unsigned_abs());
     NAMES.get(at).map_or("", |(name, _)| name)
 }

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use jiff::SignedDuration;
 
 use super::Common;
-use super::output::{print, span};
+use super::output::{Screen, print, span};
 use crate::control::Failure;
 use crate::control::api::{Applied, ApplyPolicy};
+use crate::words::{Message, Said, Word};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -37,13 +38,15 @@ pub(super) fn run(args: Args, common: &Common) -> Result<(), Failure> {
         dry_run: args.dry_run,
         shadow: args.shadow,
     })?;
-    print(common.json, &applied, |applied| text(applied, args.dry_run))
+    print(common, &applied, |screen, applied| {
+        text(screen, applied, args.dry_run)
+    })
 }
 
-fn text(applied: &Applied, dry_run: bool) -> String {
+fn text(screen: &Screen, applied: &Applied, dry_run: bool) -> String {
     let mut text = String::new();
     if applied.changes.is_empty() {
-        text += "Nothing changes.\n";
+        text += &format!("{}\n", screen.word(Word::NothingChanges));
     }
     for change in &applied.changes {
         text += &format!("{change}\n");
@@ -52,14 +55,14 @@ fn text(applied: &Applied, dry_run: bool) -> String {
         text += &format!("! {warning}\n");
     }
     text += &if applied.in_force {
-        format!(
-            "In force as generation {} after {} ms.",
-            applied.generation, applied.load_ms
-        )
+        let said = Said::new(Message::InForceAs)
+            .with("generation", applied.generation)
+            .with("ms", applied.load_ms);
+        screen.say(&said)
     } else if dry_run {
-        "Nothing was changed: this was a dry run.".to_owned()
+        screen.word(Word::DryRun)
     } else {
-        "Judged beside the one in force; see: filter-agent status".to_owned()
+        screen.word(Word::BesideTheOne)
     };
     text
 }

@@ -3,9 +3,10 @@
 use jiff::Timestamp;
 
 use super::Common;
-use super::output::{Table, moment, or_dash, print, when};
+use super::output::{Screen, moment, or_dash, print};
 use crate::control::Failure;
 use crate::control::api::{Audit, AuditFilter};
+use crate::words::{Message, Said, Word};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -30,26 +31,32 @@ pub(super) fn run(args: Args, common: &Common) -> Result<(), Failure> {
         action: args.action,
         limit: Some(args.limit),
     })?;
-    print(common.json, &audit, text)
+    print(common, &audit, text)
 }
 
-fn text(audit: &Audit) -> String {
-    let mut table = Table::new(["no.", "when", "who", "did", "to", "why"]);
+pub(super) fn text(screen: &Screen, audit: &Audit) -> String {
+    let mut table = screen.table([
+        Word::Number,
+        Word::When,
+        Word::Who,
+        Word::Did,
+        Word::To,
+        Word::Why,
+    ]);
     for entry in &audit.entries {
         table.row([
             entry.id.to_string(),
-            when(entry.at),
+            screen.when(entry.at),
             entry.who.clone(),
             entry.action.clone(),
             entry.target.clone(),
             or_dash(entry.why.as_deref()),
         ]);
     }
-    let mut text = table.or("Nothing was changed.");
+    let mut text = table.or(&screen.word(Word::NothingWasChanged));
     if let Some(id) = audit.broken_at {
-        text += &format!(
-            "\n! Entry {id} does not fit the one before it: somebody changed the file itself."
-        );
+        let said = Said::new(Message::AuditBroken).with("id", id);
+        text += &format!("\n! {}", screen.say(&said));
     }
     text
 }

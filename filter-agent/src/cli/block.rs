@@ -4,6 +4,7 @@ use super::Common;
 use super::output::print;
 use crate::control::Failure;
 use crate::control::api::{AddBlock, LiftBlock};
+use crate::words::{Message, Said};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -19,11 +20,11 @@ pub(super) fn block(args: Args, common: &Common) -> Result<(), Failure> {
         target: args.target,
         reason: args.reason,
     })?;
-    print(common.json, &block, |block| {
-        format!(
-            "{} is blocked everywhere, for live connections too (no. {}).",
-            block.target, block.id
-        )
+    print(common, &block, |screen, block| {
+        let said = Said::new(Message::BlockedNow)
+            .with("target", &block.target)
+            .with("id", block.id);
+        screen.say(&said)
     })
 }
 
@@ -32,7 +33,7 @@ pub(super) fn unblock(args: Args, common: &Common) -> Result<(), Failure> {
         target: args.target,
         reason: args.reason,
     })?;
-    print(common.json, &block, |block| {
-        format!("{} is no longer blocked by hand.", block.target)
+    print(common, &block, |screen, block| {
+        screen.say(&Said::new(Message::NotByHand).with("target", &block.target))
     })
 }

@@ -7,12 +7,13 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::Common;
-use super::output::{count, print};
+use super::output::{Screen, count, print};
 use super::schedule::load;
 use crate::calendar::findings::{Finding, findings};
 use crate::control::{Code, Failure};
 use crate::lists::{IpRange, Options, Scope, Sink, Source, import};
 use crate::policy::{BareName, ListFrom, ListSource, Policy};
+use crate::words::{Message, Said, Word};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -62,13 +63,15 @@ pub(super) fn run(args: Args, common: &Common) -> Result<(), Failure> {
             }
         }
     }
-    print(common.json, &checked, |checked| text(&policy, checked))?;
+    print(common, &checked, |screen, checked| {
+        text(screen, &policy, checked)
+    })?;
     if checked.errors.is_empty() {
         return Ok(());
     }
     Err(Failure::new(
         Code::PolicyError,
-        format!("{} lists cannot be used", checked.errors.len()),
+        Said::new(Message::ListsUnusable).with("count", checked.errors.len()),
     ))
 }
 
@@ -125,10 +128,7 @@ fn warnings(policy: &Policy) -> Vec<Finding> {
         if !spoken && !category.locked && !category.ech_provider {
             found.push(Finding {
                 line: category.line,
-                message: format!(
-                    "no group allows or denies the category \"{}\"",
-                    category.name
-                ),
+                message: Said::new(Message::UnusedCategory).with("name", &category.name),
             });
         }
     }
@@ -141,10 +141,10 @@ fn warnings(policy: &Policy) -> Vec<Finding> {
             if let Some(until) = cell.until.filter(|until| *until < today) {
                 found.push(Finding {
                     line: cell.line,
-                    message: format!(
-                        "what \"{}\" may do with \"{name}\" ended on {until}",
-                        group.name
-                    ),
+                    message: Said::new(Message::CellEnded)
+                        .with("group", &group.name)
+                        .with("category", name)
+                        .with("date", until),
                 });
             }
         }
@@ -153,22 +153,23 @@ fn warnings(policy: &Policy) -> Vec<Finding> {
     found
 }
 
-fn text(policy: &Policy, checked: &Checked) -> String {
-    let mut text = format!(
-        "{}: {} rooms, {} groups, {} categories\n",
-        policy.path.display(),
-        checked.rooms,
-        checked.groups,
-        checked.categories
-    );
+fn text(screen: &Screen, policy: &Policy, checked: &Checked) -> String {
+    let said = Said::new(Message::Checked)
+        .with("file", policy.path.display())
+        .with("rooms", checked.rooms)
+        .with("groups", checked.groups)
+        .with("categories", checked.categories);
+    let counted = |message: Message, number: u64| {
+        screen.say(&Said::new(message).with("count", count(number)))
+    };
+    let mut text = format!("{}\n", screen.say(&said));
     for list in &checked.lists {
-        let entries = list
-            .entries
-            .map_or("fetched by `lists update`".to_string(), |n| {
-                format!("{} entries", count(n))
-            });
+        let entries = list.entries.map_or_else(
+            || screen.word(Word::FetchedLater),
+            |n| counted(Message::Entries, n),
+        );
         let ignored = if list.ignored > 0 {
-            format!(", {} lines left out", count(list.ignored))
+            counted(Message::LeftOut, list.ignored)
         } else {
             String::new()
         };
@@ -182,7 +183,7 @@ fn text(policy: &Policy, checked: &Checked) -> String {
             "? {}:{}: {}\n",
             policy.path.display(),
             warning.line,
-            warning.message
+            screen.say(&warning.message)
         );
     }
     text

@@ -1,10 +1,11 @@
 //! What the council has to decide (regulation 3.4).
 
 use super::Common;
-use super::output::{Table, or_dash, print, when};
+use super::output::{Screen, or_dash, print};
 use crate::control::Failure;
 use crate::control::api::{BlocksQuery, CouncilDecision};
 use crate::store::blocks::{Block, State};
+use crate::words::{Message, Said, Word};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -33,7 +34,7 @@ pub(super) fn run(command: Command, common: &Common) -> Result<(), Failure> {
     let (args, keep) = match command {
         Command::List { all } => {
             let blocks = client.call(&BlocksQuery { queued: !all })?;
-            return print(common.json, &blocks, |blocks| table(blocks));
+            return print(common, &blocks, |screen, blocks| table(screen, blocks));
         }
         Command::Confirm(args) => (args, true),
         Command::Lift(args) => (args, false),
@@ -43,29 +44,39 @@ pub(super) fn run(command: Command, common: &Common) -> Result<(), Failure> {
         keep,
         decision: args.decision,
     })?;
-    print(common.json, &block, |block| match block.state {
-        State::Lifted => format!("{} is no longer blocked.", block.target),
-        _ => format!("{} stays blocked.", block.target),
+    print(common, &block, |screen, block| {
+        let message = match block.state {
+            State::Lifted => Message::NoLongerBlocked,
+            _ => Message::StaysBlocked,
+        };
+        screen.say(&Said::new(message).with("target", &block.target))
     })
 }
 
-fn table(blocks: &[Block]) -> String {
-    let mut table = Table::new(["no.", "target", "state", "since", "by", "reason"]);
+pub(super) fn table(screen: &Screen, blocks: &[Block]) -> String {
+    let mut table = screen.table([
+        Word::Number,
+        Word::Target,
+        Word::State,
+        Word::Since,
+        Word::By,
+        Word::Reason,
+    ]);
     for block in blocks {
         let state = match block.state {
-            State::Active => "blocked by hand",
-            State::Queued => "waits for the council",
-            State::Confirmed => "confirmed",
-            State::Lifted => "lifted",
+            State::Active => Word::BlockedByHand,
+            State::Queued => Word::WaitsForCouncil,
+            State::Confirmed => Word::Confirmed,
+            State::Lifted => Word::Lifted,
         };
         table.row([
             block.id.to_string(),
             block.target.clone(),
-            state.to_owned(),
-            when(block.since),
+            screen.word(state),
+            screen.when(block.since),
             block.by.clone(),
             or_dash(block.reason.as_deref()),
         ]);
     }
-    table.or("Nothing waits for a decision.")
+    table.or(&screen.word(Word::NothingWaits))
 }

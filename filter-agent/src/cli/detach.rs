@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use super::Common;
-use super::output::{line, print};
+use super::output::{Screen, line, print};
 use crate::control::api::Detach;
 use crate::control::{Code, Failure};
 use crate::kernel::{DEFAULT_ROOT, Filter};
+use crate::words::{Message, Said, Word};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -23,23 +24,21 @@ pub(super) fn run(args: Args, common: &Common) -> Result<(), Failure> {
         reason: args.reason,
     });
     match asked {
-        Ok(detached) => print(common.json, &detached, |detached| {
-            format!(
-                "The filter is off: {}. Nothing is filtered now.",
-                detached.interfaces.join(", ")
-            )
+        Ok(detached) => print(common, &detached, |screen, detached| {
+            let interfaces = detached.interfaces.join(", ");
+            screen.say(&Said::new(Message::Detached).with("interfaces", interfaces))
         }),
         // The filter stays when its agent dies, so it must come off without.
         Err(failure) if failure.code == Code::Unreachable && nix::unistd::geteuid().is_root() => {
             if !args.pins.exists() {
                 return Err(Failure::new(
                     Code::Refused,
-                    format!("no filter is pinned at {}", args.pins.display()),
+                    Said::new(Message::NothingPinned).with("path", args.pins.display()),
                 ));
             }
             Filter::detach(&args.pins)
                 .map_err(|error| Failure::new(Code::Kernel, error.to_string()))?;
-            line("No agent ran. The filter is off: nothing is filtered now.")
+            line(&Screen::here().word(Word::OffWithoutAgent))
         }
         Err(failure) => Err(failure),
     }

@@ -1,9 +1,10 @@
 //! What the filter decides, as it happens.
 
 use super::Common;
-use super::output::{line, when};
+use super::output::{Screen, line};
 use crate::control::Failure;
 use crate::control::api::EventLine;
+use crate::words::{Message, Said, Word};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -14,6 +15,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(_: Args, common: &Common) -> Result<(), Failure> {
+    let screen = Screen::here();
     common.client()?.follow(|text| {
         if common.json {
             return line(text).is_ok();
@@ -21,19 +23,23 @@ pub(super) fn run(_: Args, common: &Common) -> Result<(), Failure> {
         let Ok(event) = serde_json::from_str::<EventLine>(text) else {
             return line(text).is_ok();
         };
-        line(&format!(
-            "{}  {:<6}  room {}  {}  {}  {}{}",
-            when(event.time),
-            event.verdict,
-            event.room,
-            event.device,
-            event.host.as_deref().unwrap_or("(no name)"),
-            event.reason,
-            event
-                .category
-                .map(|category| format!(" ({category})"))
-                .unwrap_or_default(),
-        ))
-        .is_ok()
+        line(&one(&screen, &event)).is_ok()
     })
+}
+
+fn one(screen: &Screen, event: &EventLine) -> String {
+    let room = screen.say(&Said::new(Message::RoomNamed).with("name", &event.room));
+    let category = event.category.as_ref().map(|name| format!(" ({name})"));
+    format!(
+        "{}  {:<8}  {room}  {}  {}  {}{}",
+        screen.zone.to_datetime(event.time).strftime("%H:%M:%S"),
+        screen.verdict(&event.verdict),
+        event.device,
+        event
+            .host
+            .as_deref()
+            .unwrap_or(Word::NoName.text(screen.language)),
+        event.reason,
+        category.unwrap_or_default(),
+    )
 }

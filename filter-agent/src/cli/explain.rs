@@ -3,9 +3,10 @@
 use std::net::IpAddr;
 
 use super::Common;
-use super::output::{pairs, print, when, when_any};
+use super::output::{Screen, print};
 use crate::control::Failure;
 use crate::control::api::{Explain, Explanation};
+use crate::words::{Message, Said, Word};
 
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("target").required(true).args(["host", "addr"]).multiple(true))]
@@ -28,10 +29,10 @@ pub(super) fn run(args: Args, common: &Common) -> Result<(), Failure> {
         addr: args.addr,
         at: args.at,
     })?;
-    print(common.json, &explanation, text)
+    print(common, &explanation, text)
 }
 
-fn text(explanation: &Explanation) -> String {
+pub(super) fn text(screen: &Screen, explanation: &Explanation) -> String {
     let list = match (&explanation.list, explanation.line) {
         (Some(list), Some(line)) => format!("{list}:{line}"),
         (Some(list), None) => list.clone(),
@@ -39,26 +40,28 @@ fn text(explanation: &Explanation) -> String {
     };
     let entry = explanation.entry.clone().unwrap_or_default();
     let any = |text: &Option<String>| text.clone().unwrap_or_default();
-    pairs(&[
+    let place = Said::new(Message::RoomAndGroup)
+        .with("room", &explanation.room)
+        .with("group", &explanation.group);
+    screen.pairs(&[
         (
-            "verdict",
+            Word::Verdict,
             format!(
                 "{} — {} ({})",
-                explanation.verdict, explanation.because, explanation.reason
+                screen.verdict(&explanation.verdict),
+                screen.say(&explanation.because),
+                explanation.reason
             ),
         ),
-        ("for", explanation.target.clone()),
-        (
-            "in",
-            format!("room {}, group {}", explanation.room, explanation.group),
-        ),
-        ("at", when(explanation.at)),
-        ("lesson", any(&explanation.lesson)),
-        ("held by", any(&explanation.holder)),
-        ("category", any(&explanation.category)),
-        ("rule", any(&explanation.rule)),
-        ("list", [list, entry].join("  ").trim().to_owned()),
-        ("decision", any(&explanation.decision)),
-        ("until", when_any(explanation.until)),
+        (Word::For, explanation.target.clone()),
+        (Word::In, screen.say(&place)),
+        (Word::At, screen.when(explanation.at)),
+        (Word::Lesson, any(&explanation.lesson)),
+        (Word::HeldBy, any(&explanation.holder)),
+        (Word::Category, any(&explanation.category)),
+        (Word::Rule, any(&explanation.rule)),
+        (Word::List, [list, entry].join("  ").trim().to_owned()),
+        (Word::Decision, any(&explanation.decision)),
+        (Word::Until, screen.when_any(explanation.until)),
     ])
 }

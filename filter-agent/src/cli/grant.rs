@@ -3,10 +3,11 @@
 use jiff::SignedDuration;
 
 use super::Common;
-use super::output::{Table, print, span, when};
+use super::output::{Screen, print, span};
 use crate::control::Failure;
 use crate::control::api::{AddGrant, GrantsQuery, RevokeGrant};
 use crate::store::grants::{Grant, Scope, Subject};
+use crate::words::{Message, Said, Word};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -66,43 +67,54 @@ pub(super) fn run(command: Command, common: &Common) -> Result<(), Failure> {
                 reason: args.reason,
                 span: args.span,
             })?;
-            print(common.json, &grant, |grant| {
-                table(std::slice::from_ref(grant))
+            print(common, &grant, |screen, grant| {
+                table(screen, std::slice::from_ref(grant))
             })
         }
         Command::List { all } => {
             let grants = client.call(&GrantsQuery { all })?;
-            print(common.json, &grants, |grants| table(grants))
+            print(common, &grants, |screen, grants| table(screen, grants))
         }
         Command::Revoke { id, reason } => {
             let grant = client.call(&RevokeGrant { id, reason })?;
-            print(common.json, &grant, |grant| {
-                format!("Grant {} has ended.", grant.id)
+            print(common, &grant, |screen, grant| {
+                screen.say(&Said::new(Message::GrantEnded).with("id", grant.id))
             })
         }
     }
 }
 
-fn table(grants: &[Grant]) -> String {
-    let mut table = Table::new(["no.", "what", "for", "until", "by", "reason"]);
+pub(super) fn table(screen: &Screen, grants: &[Grant]) -> String {
+    let named = |message: Message, name: &str| screen.say(&Said::new(message).with("name", name));
+    let mut table = screen.table([
+        Word::Number,
+        Word::What,
+        Word::ForWhom,
+        Word::Until,
+        Word::By,
+        Word::Reason,
+    ]);
     for grant in grants {
         table.row([
             grant.id.to_string(),
             match &grant.what {
-                Subject::Category(category) => format!("category {category}"),
+                Subject::Category(category) => named(Message::CategoryNamed, category),
                 Subject::Host(host) => host.clone(),
             },
             match &grant.scope {
-                Scope::Room(room) => format!("room {room}"),
-                Scope::Group(group) => format!("group {group}"),
+                Scope::Room(room) => named(Message::RoomNamed, room),
+                Scope::Group(group) => named(Message::GroupNamed, group),
             },
             match grant.revoked {
-                Some(revoked) => format!("revoked {}", when(revoked)),
-                None => when(grant.until),
+                Some(revoked) => {
+                    let when = screen.when(revoked);
+                    screen.say(&Said::new(Message::Revoked).with("when", when))
+                }
+                None => screen.when(grant.until),
             },
             grant.by.clone(),
             grant.reason.clone(),
         ]);
     }
-    table.or("No grants are in force.")
+    table.or(&screen.word(Word::NoGrants))
 }

@@ -1,10 +1,11 @@
 //! Repeated tries of one device (regulation 2.7).
 
 use super::Common;
-use super::output::{Table, or_dash, pairs, print, when, when_any};
+use super::output::{Screen, or_dash, print};
 use crate::control::Failure;
 use crate::control::api::{CloseIncident, IncidentFilter, IncidentQuery, OpenIdentity};
 use crate::store::incidents::{Incident, State};
+use crate::words::{Message, Said, Word};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -41,72 +42,84 @@ pub(super) fn run(command: Command, common: &Common) -> Result<(), Failure> {
                 open: !all,
                 ..IncidentFilter::default()
             })?;
-            print(common.json, &incidents, |list| table(list))
+            print(common, &incidents, |screen, list| table(screen, list))
         }
         Command::Show { id } => {
             let incident = client.call(&IncidentQuery { id })?;
-            print(common.json, &incident, one)
+            print(common, &incident, one)
         }
         Command::Close { id, note } => {
             let incident = client.call(&CloseIncident { id, note })?;
-            print(common.json, &incident, |incident| {
-                format!("Incident {} is closed.", incident.id)
+            print(common, &incident, |screen, incident| {
+                screen.say(&Said::new(Message::IncidentClosed).with("id", incident.id))
             })
         }
         Command::Identity { id, reason } => {
             let identity = client.call(&OpenIdentity { id, reason })?;
-            print(common.json, &identity, |identity| {
-                format!("{} was {}.", identity.pseudonym, identity.address)
+            print(common, &identity, |screen, identity| {
+                let said = Said::new(Message::IdentityWas)
+                    .with("pseudonym", &identity.pseudonym)
+                    .with("address", identity.address);
+                screen.say(&said)
             })
         }
     }
 }
 
-pub(super) fn table(incidents: &[Incident]) -> String {
-    let mut table = Table::new([
-        "no.", "when", "room", "lesson", "device", "category", "tries", "teacher", "state",
+pub(super) fn table(screen: &Screen, incidents: &[Incident]) -> String {
+    let mut table = screen.table([
+        Word::Number,
+        Word::When,
+        Word::Room,
+        Word::Lesson,
+        Word::Device,
+        Word::Category,
+        Word::Tries,
+        Word::ClassTeacher,
+        Word::State,
     ]);
     for incident in incidents {
         table.row([
             incident.id.to_string(),
-            when(incident.opened),
+            screen.when(incident.opened),
             incident.room.clone(),
             incident.lesson.clone(),
             incident.pseudonym.clone(),
             incident.category.clone(),
             incident.tries.to_string(),
             or_dash(incident.class_teacher.as_deref()),
-            match incident.state {
-                State::Open => "open".to_owned(),
-                State::Closed => "closed".to_owned(),
-            },
+            screen.word(match incident.state {
+                State::Open => Word::StateOpen,
+                State::Closed => Word::StateClosed,
+            }),
         ]);
     }
-    table.or("No incidents.")
+    table.or(&screen.word(Word::NoIncidents))
 }
 
-fn one(incident: &Incident) -> String {
-    pairs(&[
-        ("incident", incident.id.to_string()),
-        ("first", when(incident.opened)),
-        ("last", when(incident.last)),
-        ("room", incident.room.clone()),
-        ("lesson", incident.lesson.clone()),
-        (
-            "class teacher",
-            incident.class_teacher.clone().unwrap_or_default(),
-        ),
-        ("category", incident.category.clone()),
-        ("tries", incident.tries.to_string()),
-        ("names", incident.hosts.join(", ")),
-        ("device", incident.pseudonym.clone()),
-        (
-            "closed",
-            match &incident.closed_by {
-                Some(by) => format!("{} by {by}", when_any(incident.closed)),
-                None => "not yet".to_owned(),
-            },
-        ),
-        ("note", incident.note.clone().unwrap_or_default()),
+pub(super) fn one(screen: &Screen, incident: &Incident) -> String {
+    let any = |text: &Option<String>| text.clone().unwrap_or_default();
+    let closed = match &incident.closed_by {
+        Some(by) => {
+            let said = Said::new(Message::ClosedAtBy)
+                .with("when", screen.when_any(incident.closed))
+                .with("by", by);
+            screen.say(&said)
+        }
+        None => screen.word(Word::NotYet),
+    };
+    screen.pairs(&[
+        (Word::Incident, incident.id.to_string()),
+        (Word::First, screen.when(incident.opened)),
+        (Word::Last, screen.when(incident.last)),
+        (Word::Room, incident.room.clone()),
+        (Word::Lesson, incident.lesson.clone()),
+        (Word::ClassTeacher, any(&incident.class_teacher)),
+        (Word::Category, incident.category.clone()),
+        (Word::Tries, incident.tries.to_string()),
+        (Word::Names, incident.hosts.join(", ")),
+        (Word::Device, incident.pseudonym.clone()),
+        (Word::ClosedBy, closed),
+        (Word::Note, any(&incident.note)),
     ])
 }

@@ -1,9 +1,10 @@
 //! A teacher holds a supervised room until the bell.
 
 use super::Common;
-use super::output::{print, when};
+use super::output::print;
 use crate::control::Failure;
 use crate::control::api::{ReleaseLease, TakeLease};
+use crate::words::{Message, Said};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -18,19 +19,18 @@ pub(super) fn run(command: Command, common: &Common) -> Result<(), Failure> {
     match command {
         Command::Take { room } => {
             let lease = client.call(&TakeLease { room })?;
-            print(common.json, &lease, |lease| {
-                format!(
-                    "{} holds room {} until {}.",
-                    lease.holder,
-                    lease.room,
-                    when(lease.until)
-                )
+            print(common, &lease, |screen, lease| {
+                let said = Said::new(Message::LeaseTaken)
+                    .with("holder", &lease.holder)
+                    .with("room", &lease.room)
+                    .with("until", screen.when(lease.until));
+                screen.say(&said)
             })
         }
         Command::Release { room } => {
             let lease = client.call(&ReleaseLease { room })?;
-            print(common.json, &lease, |lease| {
-                format!("Room {} is released.", lease.room)
+            print(common, &lease, |screen, lease| {
+                screen.say(&Said::new(Message::LeaseReleased).with("room", &lease.room))
             })
         }
     }

@@ -6,13 +6,15 @@ use indicatif::ProgressBar;
 use serde::Serialize;
 
 use super::Common;
-use super::output::{Table, count, or_dash, print, when_any};
+use super::output::{Screen, Table, count, or_dash, print};
 use crate::control::api::{List, ListsQuery, UpdateLists};
 use crate::control::{Code, Failure};
 use crate::lists::update::{LastCopy, Store};
 use crate::lists::{
     self, Format, IpRange, Match, Name, Options, Question, Report, Scope, Sink, Source,
 };
+
+use crate::words::Word;
 
 /// Matches shown per list.
 const MATCHES: usize = 20;
@@ -95,14 +97,14 @@ pub(super) fn run(command: Command, common: &Common) -> Result<(), Failure> {
     match command {
         Command::List => {
             let lists = common.client()?.call(&ListsQuery {})?;
-            print(common.json, &lists, |lists| table(lists))
+            print(common, &lists, |screen, lists| table(screen, lists))
         }
         Command::Update { force } => {
             let bar = ProgressBar::new_spinner().with_message("fetching");
             bar.enable_steady_tick(std::time::Duration::from_millis(120));
             let lists = common.client()?.call(&UpdateLists { force });
             bar.finish_and_clear();
-            print(common.json, &lists?, |lists| table(lists))
+            print(common, &lists?, |screen, lists| table(screen, lists))
         }
         Command::Check { file, reading } => check(&file, &reading, common),
         Command::Find {
@@ -119,27 +121,33 @@ pub(super) fn run(command: Command, common: &Common) -> Result<(), Failure> {
                     .map(|file| (file.display().to_string(), Kept::Here(file.clone())));
                 find(&target, sources, &reading)?
             };
-            print(common.json, &found, |found| found_table(&target, found))
+            print(common, &found, |_, found| found_table(&target, found))
         }
     }
 }
 
-fn table(lists: &[List]) -> String {
-    let mut table = Table::new([
-        "category", "list", "updated", "hosts", "ranges", "ignored", "problem",
+pub(super) fn table(screen: &Screen, lists: &[List]) -> String {
+    let mut table = screen.table([
+        Word::Category,
+        Word::List,
+        Word::Updated,
+        Word::Hosts,
+        Word::Ranges,
+        Word::Ignored,
+        Word::Problem,
     ]);
     for list in lists {
         table.row([
             list.category.clone(),
             list.source.clone(),
-            when_any(list.updated),
+            screen.when_any(list.updated),
             count(list.hosts),
             count(list.ranges),
             count(list.ignored),
             or_dash(list.problem.as_deref()),
         ]);
     }
-    table.or("The policy in force has no lists.")
+    table.or(&screen.word(Word::NoLists))
 }
 
 /// The answer of `check`.
@@ -161,7 +169,7 @@ fn check(file: &Path, reading: &Reading, common: &Common) -> Result<(), Failure>
         file: file.to_owned(),
         report,
     };
-    print(common.json, &checked, checked_text)?;
+    print(common, &checked, |_, checked| checked_text(checked))?;
     if checked.report.entries() == 0 {
         return Err(Failure::bad_request(format!(
             "{} has no entry that a filter could use",

@@ -18,6 +18,8 @@ mod report;
 mod room;
 mod run;
 mod schedule;
+#[cfg(test)]
+mod screens;
 mod status;
 
 use std::path::PathBuf;
@@ -27,6 +29,7 @@ use clap::{Parser, Subcommand};
 
 use crate::control::client::Client;
 use crate::control::{Code, DEFAULT_SOCKET, Failure};
+use crate::words::{Language, Word};
 
 /// The packet filter of a school's router.
 #[derive(Debug, Parser)]
@@ -139,7 +142,9 @@ pub fn main() -> ExitCode {
             {
                 eprintln!("{text}");
             } else {
-                eprintln!("error: {failure}");
+                let language = Language::of_environment();
+                let error = Word::Error.text(language);
+                eprintln!("{error}: {}", failure.in_language(language));
             }
             ExitCode::from(failure.code.exit())
         }

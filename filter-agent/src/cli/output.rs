@@ -1,4 +1,5 @@
-//! How things are printed: tables for people, JSON for programs.
+//! How things are printed: tables for people in their language, JSON for
+//! programs, the same in every language.
 
 use std::io::{self, Write as _};
 
@@ -6,21 +7,99 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
+use super::Common;
 use crate::control::{Code, Failure};
+use crate::words::{Language, Message, Said, Word};
 
 /// Prints JSON, or lets `text` print for people.
 pub(crate) fn print<T: Serialize>(
-    json: bool,
+    common: &Common,
     value: &T,
-    text: impl FnOnce(&T) -> String,
+    text: impl FnOnce(&Screen, &T) -> String,
 ) -> Result<(), Failure> {
-    let text = if json {
+    let text = if common.json {
         serde_json::to_string_pretty(value)
             .map_err(|error| Failure::new(Code::Internal, error.to_string()))?
     } else {
-        text(value)
+        text(&Screen::here(), value)
     };
     line(text.trim_end())
+}
+
+/// Who reads: their language, and the clock on their wall.
+#[derive(Debug)]
+pub(crate) struct Screen {
+    pub(crate) language: Language,
+    pub(crate) zone: TimeZone,
+    pub(crate) now: Timestamp,
+}
+
+impl Screen {
+    /// Of the environment.
+    pub(crate) fn here() -> Self {
+        Self {
+            language: Language::of_environment(),
+            zone: TimeZone::system(),
+            now: Timestamp::now(),
+        }
+    }
+
+    pub(crate) fn word(&self, word: Word) -> String {
+        word.text(self.language).to_owned()
+    }
+
+    pub(crate) fn say(&self, said: &Said) -> String {
+        said.in_language(self.language)
+    }
+
+    /// The word for a verdict's name.
+    pub(crate) fn verdict(&self, name: &str) -> String {
+        match name {
+            "pass" => self.word(Word::Pass),
+            "reject" => self.word(Word::Reject),
+            "drop" => self.word(Word::Drop),
+            other => other.to_owned(),
+        }
+    }
+
+    /// A table with these columns.
+    pub(crate) fn table<const N: usize>(&self, head: [Word; N]) -> Table {
+        Table::new(head.map(|word| word.text(self.language)))
+    }
+
+    /// Names and values below each other; what is empty is left out.
+    pub(crate) fn pairs(&self, pairs: &[(Word, String)]) -> String {
+        let name = |word: &Word| word.text(self.language);
+        let width = pairs
+            .iter()
+            .map(|(word, _)| name(word).chars().count())
+            .max();
+        pairs
+            .iter()
+            .filter(|(_, value)| !value.is_empty())
+            .map(|(word, value)| {
+                let width = width.unwrap_or(0);
+                format!("{:<width$}  {value}\n", name(word))
+            })
+            .collect()
+    }
+
+    /// A moment as people say it: the time today, else with the day.
+    pub(crate) fn when(&self, time: Timestamp) -> String {
+        let then = self.zone.to_datetime(time);
+        let today = self.zone.to_datetime(self.now).date();
+        let form = if then.date() == today {
+            "%H:%M:%S"
+        } else {
+            "%Y-%m-%d %H:%M"
+        };
+        then.strftime(form).to_string()
+    }
+
+    /// An optional moment; a dash when there is none.
+    pub(crate) fn when_any(&self, time: Option<Timestamp>) -> String {
+        time.map_or_else(|| "–".to_owned(), |time| self.when(time))
+    }
 }
 
 /// Prints a line. A reader that hangs up (`| head`) is no error.
@@ -76,36 +155,6 @@ impl Table {
     }
 }
 
-/// Names and values below each other.
-pub(crate) fn pairs(pairs: &[(&str, String)]) -> String {
-    let width = pairs.iter().map(|(name, _)| name.chars().count()).max();
-    pairs
-        .iter()
-        .filter(|(_, value)| !value.is_empty())
-        .map(|(name, value)| format!("{name:<width$}  {value}\n", width = width.unwrap_or(0)))
-        .collect()
-}
-
-/// A moment as people say it: the time today, else with the day.
-pub(crate) fn when(time: Timestamp) -> String {
-    let zone = TimeZone::system();
-    let then = zone.to_datetime(time);
-    let today = zone.to_datetime(Timestamp::now()).date();
-    let form = if then.date() == today {
-        "%H:%M:%S"
-    } else if then.date().year() == today.year() {
-        "%d %b %H:%M"
-    } else {
-        "%d %b %Y %H:%M"
-    };
-    then.strftime(form).to_string()
-}
-
-/// An optional moment; a dash when there is none.
-pub(crate) fn when_any(time: Option<Timestamp>) -> String {
-    time.map_or_else(|| "–".to_owned(), when)
-}
-
 /// A text that may be absent.
 pub(crate) fn or_dash(text: Option<&str>) -> String {
     text.unwrap_or("–").to_owned()
@@ -113,13 +162,16 @@ pub(crate) fn or_dash(text: Option<&str>) -> String {
 
 /// Reads a span such as `45m` or `1h30m`.
 pub(crate) fn span(text: &str) -> Result<SignedDuration, String> {
-    let span: SignedDuration = text
-        .parse()
-        .map_err(|_| format!("`{text}` is no span of time; write it like 45m, 1h30m or 2h"))?;
+    let span: SignedDuration = text.parse().map_err(|_| here(Message::SpanText, text))?;
     if span <= SignedDuration::ZERO || span > SignedDuration::from_hours(24 * 366) {
-        return Err("a span is longer than nothing and not longer than a year".to_owned());
+        return Err(here(Message::SpanWrong, text));
     }
     Ok(span)
+}
+
+fn here(message: Message, text: &str) -> String {
+    let said = Said::new(message).with("text", text);
+    said.in_language(Language::of_environment())
 }
 
 /// Reads a moment: RFC 3339, or a local date with or without a time.
@@ -134,9 +186,7 @@ pub(crate) fn moment(text: &str) -> Result<Timestamp, String> {
             text.parse::<jiff::civil::Date>()
                 .map(|date| date.at(0, 0, 0, 0))
         })
-        .map_err(|_| {
-            format!("`{text}` is no time; write it like 2026-11-24T10:15 or 2026-11-24")
-        })?;
+        .map_err(|_| here(Message::MomentText, text))?;
     TimeZone::system()
         .to_timestamp(local)
         .map_err(|error| error.to_string())

@@ -8,6 +8,7 @@ use super::output::{line, moment, print};
 use crate::control::Failure;
 use crate::control::api::{IncidentFilter, ReportHost};
 use crate::store::incidents::Incident;
+use crate::words::{Message, Said};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -37,11 +38,11 @@ pub(super) fn run(args: Args, common: &Common) -> Result<(), Failure> {
             host,
             reason: args.reason,
         })?;
-        return print(common.json, &block, |block| {
-            format!(
-                "{} is blocked everywhere now; the council decides about report {}.",
-                block.target, block.id
-            )
+        return print(common, &block, |screen, block| {
+            let said = Said::new(Message::Reported)
+                .with("target", &block.target)
+                .with("id", block.id);
+            screen.say(&said)
         });
     }
     let incidents = client.call(&IncidentFilter {
@@ -53,7 +54,9 @@ pub(super) fn run(args: Args, common: &Common) -> Result<(), Failure> {
     if args.csv {
         return line(csv(&incidents).trim_end());
     }
-    print(common.json, &incidents, |list| incidents::table(list))
+    print(common, &incidents, |screen, list| {
+        incidents::table(screen, list)
+    })
 }
 
 fn csv(incidents: &[Incident]) -> String {

@@ -3,9 +3,10 @@
 use jiff::SignedDuration;
 
 use super::Common;
-use super::output::{Table, count, or_dash, print, span, when_any};
+use super::output::{Screen, count, or_dash, print, span};
 use crate::control::Failure;
 use crate::control::api::{Room, RoomMode, RoomsQuery, SetRoom};
+use crate::words::Word;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -38,7 +39,7 @@ pub(super) fn run(command: Command, common: &Common) -> Result<(), Failure> {
     let (args, mode) = match command {
         Command::List => {
             let rooms = client.call(&RoomsQuery {})?;
-            return print(common.json, &rooms, |rooms| table(rooms));
+            return print(common, &rooms, |screen, rooms| table(screen, rooms));
         }
         Command::Open(args) => (args, RoomMode::Open),
         Command::Close(args) => (args, RoomMode::Closed),
@@ -57,12 +58,22 @@ pub(super) fn run(command: Command, common: &Common) -> Result<(), Failure> {
         span: args.span,
         reason: args.reason,
     })?;
-    print(common.json, &room, |room| table(std::slice::from_ref(room)))
+    print(common, &room, |screen, room| {
+        table(screen, std::slice::from_ref(room))
+    })
 }
 
-fn table(rooms: &[Room]) -> String {
-    let mut table = Table::new([
-        "room", "group", "door", "until", "why", "lesson", "teacher", "passed", "refused",
+pub(super) fn table(screen: &Screen, rooms: &[Room]) -> String {
+    let mut table = screen.table([
+        Word::Room,
+        Word::Group,
+        Word::Door,
+        Word::Until,
+        Word::Why,
+        Word::Lesson,
+        Word::Teacher,
+        Word::Passed,
+        Word::Refused,
     ]);
     for room in rooms {
         let name = match &room.title {
@@ -72,14 +83,17 @@ fn table(rooms: &[Room]) -> String {
         table.row([
             name,
             room.group.clone(),
-            if room.open { "● open" } else { "○ closed" }.to_owned(),
-            when_any(room.until),
-            room.because.clone(),
+            match room.open {
+                true => format!("● {}", screen.word(Word::Open)),
+                false => format!("○ {}", screen.word(Word::Closed)),
+            },
+            screen.when_any(room.until),
+            screen.say(&room.because),
             or_dash(room.lesson.as_deref()),
             or_dash(room.holder.as_deref()),
             count(room.passed),
             count(room.refused),
         ]);
     }
-    table.or("The policy has no rooms.")
+    table.or(&screen.word(Word::NoRooms))
 }

@@ -11,7 +11,7 @@ use crate::calendar::findings::findings;
 use crate::calendar::picture::{week_svg, week_text};
 use crate::control::{Code, Failure};
 use crate::policy::Policy;
-use crate::words::{Language, Word};
+use crate::words::{Language, Message, Said, Word};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -63,7 +63,12 @@ fn show(
     let rooms: Vec<usize> = match room {
         None => (0..policy.rooms.len()).collect(),
         Some(name) => vec![policy.room(name).ok_or_else(|| {
-            Failure::not_found(format!("there is no room \"{name}\" in the policy"))
+            let rooms: Vec<&str> = policy.rooms.iter().map(|room| &*room.name).collect();
+            Failure::not_found(
+                Said::new(Message::NoSuchRoom)
+                    .with("room", name)
+                    .with("rooms", rooms.join(", ")),
+            )
         })?],
     };
     if let Some(path) = svg {
@@ -81,20 +86,18 @@ fn show(
 /// Findings are a reason to look, so the exit code tells of them.
 fn check(policy: &Policy, common: &Common) -> Result<(), Failure> {
     let found = findings(policy, policy.date(Timestamp::now()));
-    print(common.json, &found, |found| {
+    print(common, &found, |screen, found| {
         let lines = found.iter().map(|finding| {
             format!(
                 "{}:{}: {}",
                 policy.path.display(),
                 finding.line,
-                finding.message
+                screen.say(&finding.message)
             )
         });
         let text: Vec<String> = lines.collect();
         if text.is_empty() {
-            return Word::NothingFound
-                .text(Language::of_environment())
-                .to_string();
+            return screen.word(Word::NothingFound);
         }
         text.join("\n")
     })?;
@@ -103,6 +106,6 @@ fn check(policy: &Policy, common: &Common) -> Result<(), Failure> {
     }
     Err(Failure::new(
         Code::PolicyError,
-        format!("{} to look at in the timetable", found.len()),
+        Said::new(Message::ToLookAtCount).with("count", found.len()),
     ))
 }

@@ -15,6 +15,7 @@ pub use crate::store::incidents::Filter as IncidentFilter;
 use crate::store::incidents::Incident;
 use crate::store::leases::Lease;
 use crate::store::modes::Held;
+use crate::words::Said;
 
 /// Path of the event stream: lines of [`EventLine`].
 pub const EVENTS: &str = "/v1/events";
@@ -93,7 +94,7 @@ pub struct Status {
     pub refused: u64,
     pub events_lost: u64,
     /// What is wrong and should be looked after, in plain words.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Said>,
     pub shadow: Option<Shadow>,
 }
 
@@ -144,7 +145,7 @@ pub struct Room {
     pub group: String,
     pub open: bool,
     /// Why it is open or closed, in words.
-    pub because: String,
+    pub because: Said,
     /// When that may change.
     pub until: Option<Timestamp>,
     pub lesson: Option<String>,
@@ -285,7 +286,7 @@ pub struct Explanation {
     /// The word that metrics and events use.
     pub reason: String,
     /// The same in a sentence.
-    pub because: String,
+    pub because: Said,
     pub lesson: Option<String>,
     pub holder: Option<String>,
     pub category: Option<String>,

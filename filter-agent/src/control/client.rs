@@ -14,6 +14,7 @@ use tokio::net::UnixStream;
 use tokio::runtime::{Builder, Runtime};
 
 use super::{Code, Command, Failure, Method};
+use crate::words::{Message, Said};
 
 /// Bytes of a reply that are read: a year of incidents fits.
 const MAX_REPLY: usize = 64 << 20;
@@ -134,17 +135,13 @@ impl Client {
         match error.kind() {
             io::ErrorKind::PermissionDenied => Failure::new(
                 Code::Forbidden,
-                format!(
-                    "you may not open {socket}: log in as a member of its group (ls -l {socket}), or use sudo"
-                ),
+                Said::new(Message::MayNotOpenSocket).with("socket", socket),
             ),
             _ => Failure::new(
                 Code::Unreachable,
-                format!(
-                    "no agent answers at {socket} ({error}); start it with `filter-agent run \
-                     --policy FILE`, or name its socket with --socket. Whatever it put into the \
-                     kernel still filters"
-                ),
+                Said::new(Message::NobodyAnswers)
+                    .with("socket", socket)
+                    .with("error", error),
             ),
         }
     }
@@ -152,7 +149,9 @@ impl Client {
     fn unreachable(&self, error: &hyper::Error) -> Failure {
         Failure::new(
             Code::Unreachable,
-            format!("the agent at {} hung up: {error}", self.socket.display()),
+            Said::new(Message::HungUp)
+                .with("socket", self.socket.display())
+                .with("error", error),
         )
     }
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::store::StoreError;
+use crate::words::{Language, Said};
 
 /// What kind of failure; stable, in JSON, as HTTP status and as exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,32 +97,45 @@ impl Code {
 #[error("{message}")]
 pub struct Failure {
     pub code: Code,
+    /// In English.
     pub message: String,
+    /// The same for readers of other languages; absent where the message
+    /// exists in English only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub said: Option<Said>,
 }
 
 impl Failure {
-    pub fn new(code: Code, message: impl Into<String>) -> Self {
+    pub fn new(code: Code, message: impl Into<Said>) -> Self {
+        let said = message.into();
         Self {
             code,
-            message: message.into(),
+            message: said.text.clone(),
+            said: (!said.key.is_empty()).then_some(said),
         }
     }
 
-    pub fn bad_request(message: impl Into<String>) -> Self {
+    /// The message in a language.
+    pub fn in_language(&self, language: Language) -> String {
+        self.said
+            .as_ref()
+            .map_or_else(|| self.message.clone(), |said| said.in_language(language))
+    }
+
+    pub fn bad_request(message: impl Into<Said>) -> Self {
         Self::new(Code::BadRequest, message)
     }
 
-    pub fn not_found(message: impl Into<String>) -> Self {
+    pub fn not_found(message: impl Into<Said>) -> Self {
         Self::new(Code::NotFound, message)
     }
 }
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        let code = match &error {
-            StoreError::Refused(_) => Code::Refused,
-            StoreError::Sqlite(_) => Code::Internal,
-        };
-        Self::new(code, error.to_string())
+        match error {
+            StoreError::Refused(said) => Self::new(Code::Refused, said),
+            StoreError::Sqlite(_) => Self::new(Code::Internal, error.to_string()),
+        }
     }
 }

@@ -40,6 +40,24 @@ pub enum Role {
 }
 
 impl Role {
+    /// For messages, in English, Russian and Kyrgyz.
+    pub const fn names(self) -> [&'static str; 3] {
+        match self {
+            Self::ReadOnly => [
+                "read-only",
+                "наблюдатель (read-only)",
+                "байкоочу (read-only)",
+            ],
+            Self::Teacher => ["teacher", "учитель (teacher)", "мугалим (teacher)"],
+            Self::Responsible => [
+                "responsible",
+                "ответственный (responsible)",
+                "жооптуу адам (responsible)",
+            ],
+            Self::Admin => ["admin", "администратор (admin)", "администратор (admin)"],
+        }
+    }
+
     /// The word in messages and in the policy.
     pub const fn name(self) -> &'static str {
         match self {

@@ -26,6 +26,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
 
 use super::{Code, Command, Failure, MAX_BODY, Method, Peer, Role};
+use crate::words::{Message, Said};
 
 /// Connections at once.
 const MAX_CONNECTIONS: usize = 64;
@@ -227,19 +228,17 @@ async fn respond<C: Command, A: Serve<C>>(
 fn authorise(agent: &impl Agent, peer: &Peer, need: Role) -> Result<(), Failure> {
     match agent.role(peer) {
         Some(role) if role >= need => Ok(()),
-        role => Err(Failure::new(
-            Code::Forbidden,
-            format!(
-                "{} may not do this: it needs the role {}, {}; the policy's [roles] gives roles \
-                 to Unix groups",
-                peer.name,
-                need.name(),
-                match role {
-                    Some(role) => format!("your role is {}", role.name()),
-                    None => "you have none".to_owned(),
-                }
-            ),
-        )),
+        role => {
+            let said = match role {
+                Some(role) => Said::new(Message::NeedsRole).with_texts("have", role.names()),
+                None => Said::new(Message::NoRole),
+            };
+            let said = said.with("who", &peer.name);
+            Err(Failure::new(
+                Code::Forbidden,
+                said.with_texts("need", need.names()),
+            ))
+        }
     }
 }
 

@@ -17,6 +17,7 @@ use crate::kernel::{self as k, Contents, Filter, Mode, Overrides, Side, prefligh
 use crate::metrics::Totals;
 use crate::policy::{LoadError, MAX_BYTES, Policy};
 use crate::store::{Change, Store, Who, generations};
+use crate::words::Message;
 
 /// A policy, read and checked, that is not in force yet.
 pub(super) struct Read {
@@ -228,10 +229,7 @@ fn alone(applying: &Mutex<()>) -> Result<std::sync::MutexGuard<'_, ()>, Failure>
     match applying.try_lock() {
         Ok(guard) => Ok(guard),
         Err(TryLockError::Poisoned(guard)) => Ok(PoisonError::into_inner(guard)),
-        Err(TryLockError::WouldBlock) => Err(Failure::new(
-            Code::Busy,
-            "another policy is being applied; try again when it is through",
-        )),
+        Err(TryLockError::WouldBlock) => Err(Failure::new(Code::Busy, Message::ApplyBusy)),
     }
 }
 

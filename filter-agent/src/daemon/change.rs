@@ -4,7 +4,7 @@ use ipnet::IpNet;
 use jiff::{SignedDuration, Timestamp};
 
 use super::doors::{self, Target};
-use super::{Daemon, kernel};
+use super::{Daemon, host_wrong, kernel};
 use crate::calendar::state_at;
 use crate::control::api::{
     AddBlock, AddGrant, CloseIncident, CouncilDecision, Detach, Detached, Identity, LiftBlock,
@@ -21,6 +21,7 @@ use crate::store::incidents::{self, Incident};
 use crate::store::leases::{self, Lease};
 use crate::store::modes::{self, Hold};
 use crate::store::{Change, Who};
+use crate::words::{Message, Said};
 
 /// How long before a lesson its teacher may take the room.
 const EARLY: SignedDuration = SignedDuration::from_mins(15);
@@ -55,7 +56,7 @@ impl Serve<TakeLease> for Daemon {
         if !policy.rooms.get(at).is_some_and(|room| room.supervised) {
             return Err(Failure::new(
                 Code::Refused,
-                format!("room {} needs no teacher to hold it", request.room),
+                Said::new(Message::NotSupervised).with("room", &request.room),
             ));
         }
         let state = state_at(policy, at, now);
@@ -67,13 +68,17 @@ impl Serve<TakeLease> for Daemon {
             (_, Some(Door::Always)) => later(now, SignedDuration::from_hours(12))?,
             (Some(window), _) => window.end,
             (None, _) => {
-                let next = next.map_or_else(String::new, |window| {
-                    let start = policy.timezone.to_datetime(window.start);
-                    format!("; its next lesson begins {}", start.strftime("%d %b %H:%M"))
-                });
+                let said = match next {
+                    Some(window) => {
+                        let start = policy.timezone.to_datetime(window.start);
+                        Said::new(Message::NoLessonNext)
+                            .with("start", start.strftime("%Y-%m-%d %H:%M"))
+                    }
+                    None => Said::new(Message::NoLessonNow),
+                };
                 return Err(Failure::new(
                     Code::Refused,
-                    format!("room {} has no lesson now{next}", request.room),
+                    said.with("room", &request.room),
                 ));
             }
         };
@@ -108,20 +113,20 @@ impl Serve<AddGrant> for Daemon {
         let policy = &in_force.policy;
         let group = match &request.scope {
             Scope::Room(room) => in_force.group_in(in_force.room(room)?),
-            Scope::Group(group) => policy
-                .group(group)
-                .ok_or_else(|| Failure::not_found(format!("there is no group {group}")))?,
+            Scope::Group(group) => policy.group(group).ok_or_else(|| {
+                Failure::not_found(Said::new(Message::NoSuchGroup).with("group", group))
+            })?,
         };
         let what = match request.what {
             Subject::Category(name) => {
-                let category = policy
-                    .category(&name)
-                    .ok_or_else(|| Failure::not_found(format!("there is no category {name}")))?;
+                let category = policy.category(&name).ok_or_else(|| {
+                    Failure::not_found(Said::new(Message::NoSuchCategory).with("category", &name))
+                })?;
                 let answer = policy.answer(group, category, policy.date(now));
                 if answer.is_some_and(|answer| answer.locked) {
                     return Err(Failure::new(
                         Code::Refused,
-                        format!("category {name} is locked: no grant opens it"),
+                        Said::new(Message::CategoryLocked).with("category", name),
                     ));
                 }
                 Subject::Category(name)
@@ -130,7 +135,7 @@ impl Serve<AddGrant> for Daemon {
         };
         let until = later(now, request.span)?;
         if request.reason.trim().is_empty() {
-            return Err(Failure::bad_request("a grant needs a reason"));
+            return Err(Failure::bad_request(Message::GrantNeedsReason));
         }
         let who = peer.who();
         let grant = self.store().change(&who, now, |connection| {
@@ -215,7 +220,7 @@ impl Serve<CloseIncident> for Daemon {
 impl Serve<OpenIdentity> for Daemon {
     fn serve(&self, peer: &Peer, request: OpenIdentity) -> Result<Identity, Failure> {
         if request.reason.trim().is_empty() {
-            return Err(Failure::bad_request("opening an identity needs a reason"));
+            return Err(Failure::bad_request(Message::IdentityNeedsReason));
         }
         let now = Timestamp::now();
         let mut store = self.store();
@@ -311,9 +316,7 @@ impl Daemon {
 
 fn later(now: Timestamp, span: SignedDuration) -> Result<Timestamp, Failure> {
     if span <= SignedDuration::ZERO || span > SignedDuration::from_hours(366 * 24) {
-        return Err(Failure::bad_request(
-            "a span is longer than nothing and not longer than a year",
-        ));
+        return Err(Failure::bad_request(Message::SpanWrong));
     }
     now.checked_add(span)
         .map_err(|error| Failure::bad_request(error.to_string()))
@@ -322,7 +325,7 @@ fn later(now: Timestamp, span: SignedDuration) -> Result<Timestamp, Failure> {
 fn host_name(text: &str) -> Result<String, Failure> {
     Host::parse(text, BareName::Subtree, false)
         .map(|host| host.name)
-        .map_err(|error| Failure::bad_request(format!("`{text}`: {error}")))
+        .map_err(|error| host_wrong(text, &error))
 }
 
 /// A range in CIDR notation, or a host's canonical name.
@@ -338,9 +341,11 @@ fn canonical(text: &str) -> Result<String, Failure> {
         IpNet::V6(_) => 16,
     };
     if range.prefix_len() < least {
-        return Err(Failure::bad_request(format!(
-            "{range} is a good part of the Internet; at least /{least} is needed"
-        )));
+        return Err(Failure::bad_request(
+            Said::new(Message::RangeTooWide)
+                .with("range", range)
+                .with("least", least),
+        ));
     }
     Ok(range.trunc().to_string())
 }

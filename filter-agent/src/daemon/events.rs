@@ -208,7 +208,7 @@ fn lesson_key(in_force: &InForce, room: usize, now: Timestamp) -> String {
     let local = policy.timezone.to_datetime(now);
     match inspect::lesson(policy, room, now) {
         Some(lesson) => format!("{} {lesson}", local.date()),
-        None => local.strftime("%Y-%m-%d %H h").to_string(),
+        None => local.strftime("%Y-%m-%d %H:00").to_string(),
     }
 }
 

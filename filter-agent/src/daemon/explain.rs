@@ -11,7 +11,7 @@ use filter_ebpf::judge::{NO_CATEGORY, Opinion, Row};
 use jiff::Timestamp;
 
 use super::doors::{Holds, Target, target};
-use super::{Daemon, InForce, build, state_folder};
+use super::{Daemon, InForce, build, host_wrong, state_folder};
 use crate::calendar::state_at;
 use crate::calendar::windows::group_at;
 use crate::control::api::{Explain, Explanation};
@@ -21,6 +21,7 @@ use crate::lists::{self, Name, Question, Scope, Source, update};
 use crate::policy::{BareName, Door, Host, Policy};
 use crate::store::grants::Subject;
 use crate::store::modes::Hold;
+use crate::words::{Message, Said};
 
 /// Lines of one list that are looked at.
 const MAX_MATCHES: usize = 16;
@@ -35,11 +36,11 @@ impl Serve<Explain> for Daemon {
             .map(|host| {
                 Host::parse(host, BareName::Subtree, true)
                     .map(|host| host.name)
-                    .map_err(|error| Failure::bad_request(format!("`{host}`: {error}")))
+                    .map_err(|error| host_wrong(host, &error))
             })
             .transpose()?;
         if host.is_none() && request.addr.is_none() {
-            return Err(Failure::bad_request("name a host or an address"));
+            return Err(Failure::bad_request(Message::NameTarget));
         }
         let holds = Holds::at(&mut self.store(), at)?;
         let copies = build::copies(&state_folder(&self.options, &in_force.policy))?;
@@ -65,11 +66,10 @@ pub(super) fn moment(policy: &Policy, text: Option<&str>) -> Result<Timestamp, F
     if let Ok(at) = text.parse() {
         return Ok(at);
     }
-    let local: jiff::civil::DateTime = text.replace(' ', "T").parse().map_err(|_| {
-        Failure::bad_request(format!(
-            "`{text}` is no time; write it like 2026-11-24T10:15"
-        ))
-    })?;
+    let local: jiff::civil::DateTime = text
+        .replace(' ', "T")
+        .parse()
+        .map_err(|_| Failure::bad_request(Said::new(Message::TimeWrong).with("text", text)))?;
     policy
         .timezone
         .to_timestamp(local)
@@ -121,7 +121,7 @@ impl Case<'_> {
                 .join(" at "),
             verdict: String::new(),
             reason: String::new(),
-            because: String::new(),
+            because: Said::reason(Reason::Unknown),
             lesson: super::inspect::lesson(policy, self.room, self.at),
             holder: lease.map(|lease| lease.holder.clone()),
             category: None,
@@ -135,7 +135,7 @@ impl Case<'_> {
         let set = |explanation: &mut Explanation, verdict: Verdict, reason: Reason| {
             explanation.verdict = verdict.name().to_owned();
             explanation.reason = reason.name().to_owned();
-            explanation.because = reason.meaning().to_owned();
+            explanation.because = Said::reason(reason);
         };
         if self.is_own() {
             set(&mut explanation, Verdict::Pass, Reason::OwnNetwork);
@@ -391,46 +391,48 @@ pub(super) fn door(
     holds: &Holds,
     room: usize,
     at: Timestamp,
-) -> (bool, String, Option<Timestamp>) {
+) -> (bool, Said, Option<Timestamp>) {
     let policy = &in_force.policy;
     let Some(this) = policy.rooms.get(room) else {
-        return (false, "no such room".to_owned(), None);
+        return (false, Said::new(Message::NoTimetable), None);
     };
     if let Some(held) = holds.mode(&this.name) {
-        let word = match held.mode {
-            Hold::Open => "opened",
-            Hold::Closed => "closed",
+        let message = match (held.mode, &held.reason) {
+            (Hold::Open, None) => Message::OpenedBy,
+            (Hold::Open, Some(_)) => Message::OpenedByFor,
+            (Hold::Closed, None) => Message::ClosedBy,
+            (Hold::Closed, Some(_)) => Message::ClosedByFor,
         };
-        let because = match &held.reason {
-            Some(reason) => format!("{word} by {}: {reason}", held.by),
-            None => format!("{word} by {}", held.by),
-        };
+        let mut because = Said::new(message).with("by", &held.by);
+        if let Some(reason) = &held.reason {
+            because = because.with("reason", reason);
+        }
         return (held.mode == Hold::Open, because, held.until);
     }
     if this.door == Door::Always {
-        return (true, "always open".to_owned(), None);
+        return (true, Message::AlwaysOpen.into(), None);
     }
     let Some(state) = state_at(policy, room, at) else {
-        return (false, "no timetable".to_owned(), None);
+        return (false, Message::NoTimetable.into(), None);
     };
     let Some(window) = &state.window else {
         let next = state.next.as_ref().map(|window| window.start);
-        return (false, "outside its timetable".to_owned(), next);
+        let because = state
+            .closed
+            .as_ref()
+            .map_or_else(|| Message::NoTimetable.into(), crate::words::why);
+        return (false, because, next);
     };
     if !this.supervised {
-        return (true, "by its timetable".to_owned(), Some(window.end));
+        return (true, Message::ByTimetable.into(), Some(window.end));
     }
     match holds.lease(&this.name) {
         Some(lease) => (
             true,
-            format!("held by {}", lease.holder),
+            Said::new(Message::HeldBy).with("teacher", &lease.holder),
             Some(lease.until.min(window.end)),
         ),
-        None => (
-            false,
-            "no teacher holds it (filter-agent lease take)".to_owned(),
-            Some(window.end),
-        ),
+        None => (false, Message::NoHolder.into(), Some(window.end)),
     }
 }
 

@@ -24,6 +24,7 @@ use crate::store::blocks::{self, Block};
 use crate::store::generations::{self, Generation};
 use crate::store::grants::{self, Grant};
 use crate::store::incidents::{self, Incident};
+use crate::words::{Message, Said};
 
 /// Who follow the events at once.
 const MAX_FOLLOWERS: usize = 16;
@@ -83,15 +84,16 @@ impl Serve<StatusQuery> for Daemon {
         let incidents_open = store
             .read(|connection| incidents::list(connection, &open))?
             .len();
-        let mut warnings: Vec<String> = store
+        let mut warnings: Vec<Said> = store
             .degraded()
-            .map(|why| format!("the store is in memory and is lost with the agent: {why}"))
+            .map(|why| Said::new(Message::StoreInMemory).with("why", why))
             .into_iter()
             .collect();
         drop(store);
         for list in &in_force.lists {
             if let Some(problem) = &list.problem {
-                warnings.push(format!("category {}: {problem}", list.category));
+                let said = Said::new(Message::ListProblem).with("category", &list.category);
+                warnings.push(said.with("problem", problem));
             }
         }
         let rooms_open = (0..in_force.policy.rooms.len())
@@ -316,7 +318,8 @@ impl Daemon {
     }
 }
 
-/// The lesson in a room at a moment, as a person names it.
+/// The lesson in a room at a moment, written so that it reads alike in every
+/// language: shift, number, class.
 pub(super) fn lesson(policy: &Policy, room: usize, at: Timestamp) -> Option<String> {
     let window = state_at(policy, room, at)?.window?;
     match window.kind {
@@ -332,7 +335,7 @@ pub(super) fn lesson(policy: &Policy, room: usize, at: Timestamp) -> Option<Stri
                 format!("{shift}, ")
             };
             let class = class.map(|class| format!(" ({class})")).unwrap_or_default();
-            Some(format!("{shift}lesson {number}{class}"))
+            Some(format!("{shift}№{number}{class}"))
         }
         WindowKind::Plain { .. } => {
             let time = |at| {

@@ -29,8 +29,9 @@ use crate::control::api::{Interface, List};
 use crate::control::{Code, Failure};
 use crate::kernel::{AccessMap, Filter, KernelError, Overrides, monotonic_now};
 use crate::metrics::Totals;
-use crate::policy::{Door, Policy};
+use crate::policy::{Door, HostError, Policy};
 use crate::store::{Salt, Store};
+use crate::words::{Message, Said};
 
 pub(crate) use rehearse::rehearse;
 pub use run::run;
@@ -134,10 +135,11 @@ impl InForce {
     /// Index of a room.
     fn room(&self, name: &str) -> Result<usize, Failure> {
         self.policy.room(name).ok_or_else(|| {
-            Failure::not_found(format!(
-                "there is no room {name}; the policy has {}",
-                self.room_names().join(", ")
-            ))
+            Failure::not_found(
+                Said::new(Message::NoSuchRoom)
+                    .with("room", name)
+                    .with("rooms", self.room_names().join(", ")),
+            )
         })
     }
 
@@ -231,6 +233,11 @@ fn clock() -> Clock {
 
 fn kernel(error: &KernelError) -> Failure {
     Failure::new(Code::Kernel, error.to_string())
+}
+
+fn host_wrong(text: &str, why: &HostError) -> Failure {
+    let said = Said::new(Message::HostWrong).with("text", text);
+    Failure::bad_request(said.with("why", why))
 }
 
 /// Where state lies: leases, audit, good copies of lists.

@@ -1,15 +1,30 @@
 //! What plain HTTP gets for a page that is blocked.
 
+use crate::words::{Language, Word};
+
 /// Bytes of head and body together that the kernel sends.
 const MAX: usize = 1000;
 
-/// The response, in the school's three languages, with whom to ask.
+/// The response, in the school's three languages (the kernel sends one page to
+/// everybody, and pupils' browsers differ), with whom to ask.
 pub(super) fn page(contact: Option<&str>) -> Vec<u8> {
+    // The state language first.
+    let languages = [Language::Kyrgyz, Language::Russian, Language::English];
     let body = |contact: &str| {
-        format!(
-            "<!doctype html><meta charset=utf-8><title>403</title>\
-             <h1>Бул барак жабык · Страница закрыта · Page blocked</h1><p>{contact}\n"
-        )
+        let mut body = "<!doctype html><meta charset=utf-8><title>403</title>".to_owned();
+        for language in languages {
+            body += &format!(
+                "<div lang={}><h2>{}</h2><p>{}</div>",
+                language.code(),
+                Word::PageClosed.text(language),
+                Word::PageWhy.text(language),
+            );
+        }
+        if !contact.is_empty() {
+            let ask = languages.map(|language| Word::PageAsk.text(language));
+            body += &format!("<p>{}: {contact}", ask.join(" · "));
+        }
+        body + "\n"
     };
     let mut contact = escape(contact.unwrap_or_default());
     loop {
@@ -44,6 +59,12 @@ mod tests {
             let (head, body) = page.split_once("\r\n\r\n").unwrap();
             assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())));
             assert!(!body.contains("<b>"));
+            for language in Language::ALL {
+                assert!(body.contains(Word::PageClosed.text(language)), "{body}");
+                assert!(body.contains(Word::PageWhy.text(language)), "{body}");
+            }
+            let asks = body.contains(Word::PageAsk.text(Language::Kyrgyz));
+            assert_eq!(asks, contact.is_some(), "{body}");
         }
     }
 }

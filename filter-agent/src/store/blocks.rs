@@ -6,6 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 
 use super::{Change, Result, StoreError, Who, column, moment};
+use crate::words::{Message, Said};
 
 /// Blocks in force at once: what the kernel's override tables hold.
 pub const MAX_IN_FORCE: u32 = 4096;
@@ -109,9 +110,9 @@ pub fn add(
         .prepare_cached("SELECT count(*) FROM blocks WHERE state <> 'lifted'")?
         .query_row([], |row| row.get(0))?;
     if count >= MAX_IN_FORCE {
-        return Err(StoreError::Refused(format!(
-            "{MAX_IN_FORCE} blocks are in force; move them into a list of the policy and lift them"
-        )));
+        return Err(StoreError::Refused(
+            Said::new(Message::TooManyBlocks).with("count", MAX_IN_FORCE),
+        ));
     }
     let state = match kind {
         Kind::Block => State::Active,
@@ -159,9 +160,9 @@ pub fn lift(
     now: Timestamp,
 ) -> Result<Change<Block>> {
     let Some(before) = of(connection, target)? else {
-        return Err(StoreError::Refused(format!(
-            "{target} is not blocked by hand; filter-agent explain says which rule denies it"
-        )));
+        return Err(StoreError::Refused(
+            Said::new(Message::NotBlockedByHand).with("target", target),
+        ));
     };
     decide(
         connection,
@@ -187,9 +188,9 @@ pub fn council(
     now: Timestamp,
 ) -> Result<Change<Block>> {
     let Some(before) = queue(connection)?.into_iter().find(|block| block.id == id) else {
-        return Err(StoreError::Refused(format!(
-            "no report {id} waits for a decision; see: filter-agent council list"
-        )));
+        return Err(StoreError::Refused(
+            Said::new(Message::NoSuchReport).with("id", id),
+        ));
     };
     let (action, state) = if keep {
         ("council.confirm", State::Confirmed)

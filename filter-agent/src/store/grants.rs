@@ -6,6 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 
 use super::{Change, Result, StoreError, Who, column, moment};
+use crate::words::{Message, Said};
 
 /// Grants in force at once; the kernel's tables and a person's overview end
 /// long before more.
@@ -57,9 +58,9 @@ pub fn add(
     until: Timestamp,
 ) -> Result<Change<Grant>> {
     if in_force(connection, now)?.len() >= MAX_IN_FORCE {
-        return Err(StoreError::Refused(format!(
-            "{MAX_IN_FORCE} grants are in force; revoke some first (filter-agent grant list)"
-        )));
+        return Err(StoreError::Refused(
+            Said::new(Message::TooManyGrants).with("count", MAX_IN_FORCE),
+        ));
     }
     let (kind, thing) = subject_columns(what);
     let (scope_kind, scope_name) = match scope {
@@ -112,9 +113,9 @@ pub fn revoke(
         .into_iter()
         .find(|grant| grant.id == id)
     else {
-        return Err(StoreError::Refused(format!(
-            "no grant {id} is in force; see: filter-agent grant list"
-        )));
+        return Err(StoreError::Refused(
+            Said::new(Message::NoSuchGrant).with("id", id),
+        ));
     };
     connection
         .prepare_cached("UPDATE grants SET revoked = ?2, revoked_by = ?3 WHERE id = ?1")?

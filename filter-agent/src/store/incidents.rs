@@ -8,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 
 use super::{Change, Device, Result, Salt, StoreError, Who, column, moment};
+use crate::words::{Message, Said};
 
 /// Host names kept with an incident.
 pub const MAX_HOSTS: usize = 8;
@@ -170,11 +171,7 @@ pub fn by_id(connection: &Connection, id: i64) -> Result<Incident> {
         .prepare_cached(&format!("{COLUMNS} WHERE id = ?1"))?
         .query_row([id], incident)
         .optional()?
-        .ok_or_else(|| {
-            StoreError::Refused(format!(
-                "there is no incident {id}; see: filter-agent incidents list"
-            ))
-        })
+        .ok_or_else(|| StoreError::Refused(Said::new(Message::NoSuchIncident).with("id", id)))
 }
 
 /// Somebody looked after it.
@@ -190,10 +187,11 @@ pub fn close(
 ) -> Result<Change<Incident>> {
     let before = by_id(connection, id)?;
     if before.state == State::Closed {
-        return Err(StoreError::Refused(format!(
-            "incident {id} was closed by {}",
-            before.closed_by.as_deref().unwrap_or("somebody")
-        )));
+        return Err(StoreError::Refused(
+            Said::new(Message::IncidentWasClosed)
+                .with("id", id)
+                .with("by", before.closed_by.as_deref().unwrap_or("?")),
+        ));
     }
     connection
         .prepare_cached(
@@ -221,12 +219,7 @@ pub fn identity(connection: &Connection, id: i64, reason: &str) -> Result<Change
     let device = Salt::of(connection, &incident.lesson)?
         .zip(<[u8; 16]>::try_from(sealed).ok())
         .and_then(|(salt, sealed)| salt.open(sealed, &incident.pseudonym))
-        .ok_or_else(|| {
-            StoreError::Refused(format!(
-                "the retention time of incident {id} is over: its key was destroyed and nobody \
-                 can tell the device any more"
-            ))
-        })?;
+        .ok_or_else(|| StoreError::Refused(Said::new(Message::KeyDestroyed).with("id", id)))?;
     Ok(
         Change::new("incident.identity", id.to_string(), device.address())
             .why(Some(reason))

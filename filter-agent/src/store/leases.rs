@@ -1,10 +1,12 @@
 //! A teacher holds a supervised room until the bell (regulation 2.8, 2.9).
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 
 use super::{Change, Result, StoreError, Who, column, moment};
+use crate::words::{Message, Said};
 
 /// Who holds a room, and until when.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,10 +34,12 @@ pub fn take(
     if let Some(held) = &before
         && held.uid != who.uid
     {
-        return Err(StoreError::Refused(format!(
-            "{} holds room {room} until {}; ask them to release it, or wait for the bell",
-            held.holder, held.until
-        )));
+        return Err(StoreError::Refused(
+            Said::new(Message::HeldByOther)
+                .with("holder", &held.holder)
+                .with("room", room)
+                .with("until", clock(held.until)),
+        ));
     }
     let lease = Lease {
         room: room.to_owned(),
@@ -63,6 +67,12 @@ pub fn take(
     })
 }
 
+/// A time by the clock on the box's wall.
+fn clock(at: Timestamp) -> String {
+    let local = TimeZone::system().to_datetime(at);
+    local.strftime("%H:%M").to_string()
+}
+
 /// Gives a room back. `any` lets a responsible person end another's lease.
 ///
 /// # Errors
@@ -75,13 +85,16 @@ pub fn release(
     now: Timestamp,
 ) -> Result<Change<Lease>> {
     let Some(held) = of(connection, room, now)? else {
-        return Err(StoreError::Refused(format!("nobody holds room {room}")));
+        return Err(StoreError::Refused(
+            Said::new(Message::NobodyHolds).with("room", room),
+        ));
     };
     if held.uid != who.uid && !any {
-        return Err(StoreError::Refused(format!(
-            "{} holds room {room}, and only they or a responsible person can release it",
-            held.holder
-        )));
+        return Err(StoreError::Refused(
+            Said::new(Message::NotYourLease)
+                .with("holder", &held.holder)
+                .with("room", room),
+        ));
     }
     connection
         .prepare_cached("DELETE FROM leases WHERE room = ?1")?

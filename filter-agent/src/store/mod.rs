@@ -29,6 +29,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, TransactionBehavior, backup::Backup};
 
+use crate::words::Said;
+
 pub use audit::{Change, Who};
 pub use pseudonym::{Device, Pseudonym, Salt};
 
@@ -41,7 +43,7 @@ const MAX_PAGES: u32 = 65_536;
 pub enum StoreError {
     /// The change contradicts what is stored; nothing was changed.
     #[error("{0}")]
-    Refused(String),
+    Refused(Said),
     /// SQLite failed, in memory too.
     #[error("the store failed: {0}")]
     Sqlite(#[from] rusqlite::Error),
@@ -178,7 +180,7 @@ impl Store {
                 .map_err(|(_, error)| StoreError::Sqlite(error))?;
             fs::File::open(&beside)
                 .and_then(|file| file.sync_all())
-                .map_err(|error| StoreError::Refused(error.to_string()))
+                .map_err(|error| io_refused(&error))
         })();
         if let Err(error) = written {
             remove_database(&beside);
@@ -190,11 +192,11 @@ impl Store {
             .and_then(|old| quick_check(&old))
             .is_err_and(|error| is_corrupt(&error))
         {
-            set_aside(path, now).map_err(|error| StoreError::Refused(error.to_string()))?;
+            set_aside(path, now).map_err(|error| io_refused(&error))?;
         } else {
             remove_database(path);
         }
-        fs::rename(&beside, path).map_err(|error| StoreError::Refused(error.to_string()))?;
+        fs::rename(&beside, path).map_err(|error| io_refused(&error))?;
         Ok(open_file(path)?)
     }
 
@@ -347,6 +349,10 @@ fn set_aside(path: &Path, now: Timestamp) -> io::Result<PathBuf> {
         }
     }
     Ok(aside)
+}
+
+fn io_refused(error: &io::Error) -> StoreError {
+    StoreError::Refused(error.to_string().into())
 }
 
 /// A moment as it lies in a column: milliseconds since 1970.

@@ -38,7 +38,7 @@ impl Salt {
     pub fn random() -> Result<Self> {
         let mut salt = [0; 32];
         getrandom::fill(&mut salt)
-            .map_err(|error| StoreError::Refused(format!("no random bytes: {error}")))?;
+            .map_err(|error| StoreError::Refused(format!("no random bytes: {error}").into()))?;
         Ok(Self(salt))
     }
 

@@ -1,9 +1,9 @@
-//! A room's state as a sentence.
+//! A room's timetable at a moment as a sentence.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::{Language, Word};
+use super::{Language, Message, Said, Word};
 use crate::calendar::state::Closed;
 use crate::calendar::{DayOff, State, WindowKind};
 
@@ -11,54 +11,43 @@ use crate::calendar::{DayOff, State, WindowKind};
 pub fn describe(state: &State<'_>, zone: &TimeZone, language: Language) -> String {
     let clock = |at: Timestamp| zone.to_datetime(at).strftime("%H:%M").to_string();
     if let Some(window) = &state.window {
-        let open = Word::Open.text(language);
-        let until = format!("{} {}", Word::Until.text(language), clock(window.end));
-        return match &window.kind {
-            WindowKind::Always => Word::AlwaysOpen.text(language).to_string(),
-            WindowKind::Plain { .. } => format!("{open}, {until}"),
+        let said = match &window.kind {
+            WindowKind::Always => return Word::AlwaysOpen.text(language).to_owned(),
+            WindowKind::Plain { .. } => Said::new(Message::OpenUntil),
             WindowKind::Lesson { number, class, .. } => {
-                let class = class
-                    .as_deref()
-                    .map_or(String::new(), |class| format!(", {class}"));
-                format!(
-                    "{open}: {} {number}{class}, {until}",
-                    Word::Lesson.text(language)
-                )
+                let class = class.as_deref().map(|class| format!(", {class}"));
+                Said::new(Message::OpenLesson)
+                    .with("lesson", number)
+                    .with("class", class.unwrap_or_default())
             }
         };
+        return said.with("until", clock(window.end)).in_language(language);
     }
-    let mut text = Word::Closed.text(language).to_string();
+    let mut text = Word::Closed.text(language).to_owned();
     if let Some(closed) = &state.closed {
-        text += &format!(": {}", why(closed, language));
+        text += &format!(": {}", why(closed).in_language(language));
     }
     if let Some(next) = &state.next {
-        let begins = zone
-            .to_datetime(next.start)
-            .strftime("%Y-%m-%d %H:%M")
-            .to_string();
+        let begins = zone.to_datetime(next.start).strftime("%Y-%m-%d %H:%M");
         text += &format!("; {} {begins}", Word::OpensNext.text(language));
     }
     text
 }
 
-fn why(closed: &Closed<'_>, language: Language) -> String {
-    let word = |word: Word| word.text(language).to_string();
+/// Why a timetable closes a room.
+pub fn why(closed: &Closed<'_>) -> Said {
     match closed {
-        Closed::Day(DayOff::OneOff(name)) => (*name).to_string(),
+        Closed::Day(DayOff::OneOff(name)) => Said::from(*name),
         Closed::Day(DayOff::Public(fixed)) => {
-            format!(
-                "{} ({})",
-                word(Word::PublicHoliday),
-                language.of(fixed.names)
-            )
+            Said::new(Message::ClosedHoliday).with_texts("name", fixed.names)
         }
-        Closed::Day(DayOff::Holiday(name)) => format!("{} ({name})", word(Word::PublicHoliday)),
-        Closed::Day(DayOff::Break(name)) => format!("{} ({name})", word(Word::Break)),
-        Closed::Day(DayOff::OutOfTerm) => word(Word::OutOfTerm),
-        Closed::Day(DayOff::OutOfYear) => word(Word::OutOfYear),
-        Closed::NoLessonsToday => word(Word::NoLessonsToday),
-        Closed::BeforeFirst => word(Word::BeforeFirst),
-        Closed::Between => word(Word::BetweenLessons),
-        Closed::AfterLast => word(Word::AfterLast),
+        Closed::Day(DayOff::Holiday(name)) => Said::new(Message::ClosedHoliday).with("name", name),
+        Closed::Day(DayOff::Break(name)) => Said::new(Message::ClosedBreak).with("name", name),
+        Closed::Day(DayOff::OutOfTerm) => Message::ClosedOutOfTerm.into(),
+        Closed::Day(DayOff::OutOfYear) => Message::ClosedOutOfYear.into(),
+        Closed::NoLessonsToday => Message::NoLessonsToday.into(),
+        Closed::BeforeFirst => Message::BeforeFirst.into(),
+        Closed::Between => Message::BetweenLessons.into(),
+        Closed::AfterLast => Message::AfterLast.into(),
     }
 }
