@@ -4,9 +4,9 @@ use std::path::Path;
 
 use filter_agent::calendar::access::{Clock, of_room};
 use filter_agent::explain::{Overrides, Question, View};
-use filter_agent::image::{Image, Input, Names, Ranges, Reach};
-use filter_agent::lists::{IpRange, Options, Scope, Sink, Source, import};
-use filter_agent::policy::{ListFrom, Policy};
+use filter_agent::image::{Image, Input, Names, Ranges};
+use filter_agent::lists::{Source, import};
+use filter_agent::policy::{Gather, ListFrom, Policy};
 use filter_agent::store::Who;
 use filter_ebpf::abi::{Access, Reason, Secret, Verdict};
 use jiff::Timestamp;
@@ -41,30 +41,6 @@ pub(crate) struct School {
     now: Timestamp,
 }
 
-struct Into<'a> {
-    names: &'a mut Names,
-    ranges: &'a mut Ranges,
-    category: u8,
-}
-
-impl Sink for Into<'_> {
-    fn name(&mut self, name: &[u8], scope: Scope, exception: bool) {
-        assert!(!exception, "the example lists have no exceptions");
-        let reach = match scope {
-            Scope::Exact => Reach::Exact,
-            Scope::Subtree => Reach::Subtree,
-        };
-        let name = str::from_utf8(name).unwrap();
-        self.names.add(name, self.category, reach).unwrap();
-    }
-
-    fn range(&mut self, range: IpRange) {
-        self.ranges
-            .add(range.first(), range.last(), self.category)
-            .unwrap();
-    }
-}
-
 impl School {
     /// The image as it is at a moment.
     pub(crate) fn at(local: &str) -> Self {
@@ -72,20 +48,18 @@ impl School {
         let now = at(&policy, local);
         let secret = filter_agent::kernel::fresh_secret().unwrap();
         let (mut names, mut ranges) = (Names::new(&secret), Ranges::default());
-        policy.inline_entries(&mut names, &mut ranges).unwrap();
+        policy.inline_ranges(&mut ranges).unwrap();
         for (category, this) in (0u8..).zip(&policy.categories) {
+            let mut gather = Gather::new(&policy, category, &mut names, &mut ranges).unwrap();
             for list in &this.lists {
                 let ListFrom::File(path) = &list.from else {
                     panic!("the example fetches nothing");
                 };
                 let path = policy.folder().join(path);
-                let mut into = Into {
-                    names: &mut names,
-                    ranges: &mut ranges,
-                    category,
-                };
-                import(&Source::File(&path), &Options::default(), &mut into).unwrap();
+                gather.next_list();
+                import(&Source::File(&path), &list.options(&policy), &mut gather).unwrap();
             }
+            gather.finish().unwrap();
         }
         let image = Image::build(Input {
             generation: 1,

@@ -11,8 +11,8 @@ use super::output::{Screen, count, print};
 use super::schedule::load;
 use crate::calendar::findings::{Finding, findings};
 use crate::control::{Code, Failure};
-use crate::lists::{IpRange, Options, Scope, Sink, Source, import};
-use crate::policy::{BareName, ListFrom, ListSource, Policy};
+use crate::lists::{IpRange, Scope, Sink, Source, import};
+use crate::policy::{ListFrom, ListSource, Policy};
 use crate::words::{Message, Said, Word};
 
 #[derive(Debug, clap::Args)]
@@ -90,17 +90,7 @@ fn list(policy: &Policy, category: &str, source: &ListSource) -> Result<List, St
         ListFrom::File(path) => policy.folder().join(path),
     };
     list.from = path.display().to_string();
-    let options = Options {
-        format: source.format.as_deref().map(str::parse).transpose()?,
-        scope: source.bare.map(|bare| match bare {
-            BareName::Host => Scope::Exact,
-            BareName::Subtree => Scope::Subtree,
-        }),
-        members: source.member.iter().cloned().collect(),
-        force_suffixes: source.force,
-        own: policy.network.own.clone(),
-        ..Options::default()
-    };
+    let options = source.options(policy);
     let report =
         import(&Source::File(&path), &options, &mut Nothing).map_err(|error| error.to_string())?;
     list.entries = Some(report.entries());

@@ -9,10 +9,10 @@ use sha2::{Digest as _, Sha256};
 
 use crate::control::api::List;
 use crate::control::{Code, Failure};
-use crate::image::{Exempted, Image, ImageError, Input, Names, Ranges, Reach};
+use crate::image::{Image, ImageError, Input, Names, Ranges};
 use crate::lists::update::{self, Store, Subscription, Trust};
-use crate::lists::{self, IpRange, Options, Report, Scope, Sink, Source};
-use crate::policy::{BareName, ListFrom, ListSource, Policy};
+use crate::lists::{self, Report, Sink, Source};
+use crate::policy::{Gather, ListFrom, ListSource, Policy};
 
 /// An image and what its lists held.
 pub(super) struct Built {
@@ -46,34 +46,29 @@ pub(super) fn build(
     let wrong = |error: ImageError| Failure::new(Code::PolicyError, error.to_string());
     let mut names = Names::new(place.secret);
     let mut ranges = Ranges::default();
-    policy
-        .inline_entries(&mut names, &mut ranges)
-        .map_err(wrong)?;
+    policy.inline_ranges(&mut ranges).map_err(wrong)?;
     let mut lists = Vec::new();
     for (number, category) in (0_u8..).zip(&policy.categories) {
+        let mut gather = Gather::new(policy, number, &mut names, &mut ranges).map_err(wrong)?;
+        let mut reads = Vec::new();
         for source in &category.lists {
-            let mut into = Into {
-                names: &mut names,
-                ranges: &mut ranges,
-                category: number,
-                failed: None,
-                too_deep: 0,
-                exceptions: Vec::new(),
-            };
-            let mark = into.names.mark();
-            let read = read(policy, source, &place, lenient, &mut into);
-            if let Some(error) = into.failed {
-                return Err(wrong(error));
+            gather.next_list();
+            match read(policy, source, &place, lenient, &mut gather) {
+                Err(problem) if !lenient => {
+                    return Err(Failure::new(
+                        Code::PolicyError,
+                        format!(
+                            "{}:{}: category {}: {problem}",
+                            policy.path.display(),
+                            source.line,
+                            category.name
+                        ),
+                    ));
+                }
+                read => reads.push((source, read)),
             }
-            let Into {
-                too_deep,
-                exceptions,
-                ..
-            } = into;
-            let exempted = match exceptions.is_empty() {
-                true => Exempted { names: 0, unmet: 0 },
-                false => names.except(&mark, number, &exceptions),
-            };
+        }
+        for ((source, read), left_out) in reads.into_iter().zip(gather.finish().map_err(wrong)?) {
             let mut line = List {
                 category: category.name.clone(),
                 source: location(policy, source),
@@ -85,25 +80,15 @@ pub(super) fn build(
             };
             match read {
                 Ok((report, updated)) => {
+                    let missing = left_out.excepted + left_out.too_deep;
                     line.updated = updated;
-                    line.hosts = report.names.saturating_sub(exempted.names);
+                    line.hosts = report.names.saturating_sub(missing);
                     line.ranges = report.ranges;
                     line.ignored = report.ignored.iter().map(|kind| kind.count).sum::<u64>()
-                        + exempted.unmet
-                        + too_deep;
+                        + left_out.unmet
+                        + left_out.too_deep;
                 }
-                Err(problem) if lenient => line.problem = Some(problem),
-                Err(problem) => {
-                    return Err(Failure::new(
-                        Code::PolicyError,
-                        format!(
-                            "{}:{}: category {}: {problem}",
-                            policy.path.display(),
-                            source.line,
-                            category.name
-                        ),
-                    ));
-                }
+                Err(problem) => line.problem = Some(problem),
             }
             lists.push(line);
         }
@@ -136,7 +121,7 @@ fn read<S: Sink>(
     lenient: bool,
     sink: &mut S,
 ) -> Result<Read, String> {
-    let options = options(policy, source)?;
+    let options = source.options(policy);
     if let Some(path) = direct(policy, source) {
         let report = lists::import(&Source::File(&path), &options, sink)
             .map_err(|error| error.to_string())?;
@@ -146,7 +131,7 @@ fn read<S: Sink>(
             .and_then(|time| Timestamp::try_from(time).ok());
         return Ok((report, written));
     }
-    let subscription = subscription(policy, source)?;
+    let subscription = subscription(policy, source);
     let copy = || {
         place
             .copies
@@ -190,7 +175,7 @@ pub(super) fn fetch(
 }
 
 /// The list as something that is kept up to date.
-pub(super) fn subscription(policy: &Policy, source: &ListSource) -> Result<Subscription, String> {
+pub(super) fn subscription(policy: &Policy, source: &ListSource) -> Subscription {
     let location = location(policy, source);
     let digest = Sha256::digest(format!("{location} {:?}", source.member).as_bytes());
     let name: String = digest
@@ -199,7 +184,7 @@ pub(super) fn subscription(policy: &Policy, source: &ListSource) -> Result<Subsc
         .map(|byte| format!("{byte:02x}"))
         .collect();
     let mut subscription = Subscription::new(name, location);
-    subscription.options = options(policy, source)?;
+    subscription.options = source.options(policy);
     subscription.proxy = policy.settings.lists_proxy.clone();
     subscription.max_bytes = policy.settings.lists_max;
     subscription.trust = match (&source.sha256, &source.minisign) {
@@ -210,22 +195,7 @@ pub(super) fn subscription(policy: &Policy, source: &ListSource) -> Result<Subsc
         },
         (None, None) => Trust::None,
     };
-    Ok(subscription)
-}
-
-/// How a list is read.
-pub(super) fn options(policy: &Policy, source: &ListSource) -> Result<Options, String> {
-    Ok(Options {
-        format: source.format.as_deref().map(str::parse).transpose()?,
-        scope: source.bare.map(|bare| match bare {
-            BareName::Host => Scope::Exact,
-            BareName::Subtree => Scope::Subtree,
-        }),
-        members: source.member.iter().cloned().collect(),
-        force_suffixes: source.force,
-        own: policy.network.own.clone(),
-        ..Options::default()
-    })
+    subscription
 }
 
 /// The path of a list that is read where it lies: a file without a checksum
@@ -254,53 +224,6 @@ pub(super) fn location(policy: &Policy, source: &ListSource) -> String {
 pub(super) fn copies(state: &Path) -> Result<Store, Failure> {
     Store::open(state.join("lists"))
         .map_err(|error| Failure::new(Code::Internal, error.to_string()))
-}
-
-/// Entries of one list on their way into the image.
-struct Into<'a> {
-    names: &'a mut Names,
-    ranges: &'a mut Ranges,
-    category: u8,
-    failed: Option<ImageError>,
-    /// Names with more labels than a packet is judged by.
-    too_deep: u64,
-    /// Names that the list lets off itself.
-    exceptions: Vec<(String, Reach)>,
-}
-
-impl Into<'_> {
-    fn keep(&mut self, result: Result<(), ImageError>) {
-        match result {
-            Ok(()) => {}
-            Err(ImageError::Name(_)) => self.too_deep += 1,
-            Err(error) => {
-                self.failed.get_or_insert(error);
-            }
-        }
-    }
-}
-
-impl Sink for Into<'_> {
-    fn name(&mut self, name: &[u8], scope: Scope, exception: bool) {
-        let reach = match scope {
-            Scope::Exact => Reach::Exact,
-            Scope::Subtree => Reach::Subtree,
-        };
-        let Ok(name) = str::from_utf8(name) else {
-            return;
-        };
-        // It may stand before what it excepts.
-        if exception {
-            return self.exceptions.push((name.to_owned(), reach));
-        }
-        let result = self.names.add(name, self.category, reach);
-        self.keep(result);
-    }
-
-    fn range(&mut self, range: IpRange) {
-        let result = self.ranges.add(range.first(), range.last(), self.category);
-        self.keep(result);
-    }
 }
 
 #[cfg(test)]

@@ -331,14 +331,15 @@ impl Case<'_> {
         hits: &mut Vec<Hit>,
     ) -> Result<(), Failure> {
         let policy = &self.in_force.policy;
-        let options = build::options(policy, source).map_err(Failure::bad_request)?;
+        let options = source.options(policy);
         let location = build::location(policy, source);
         let direct = build::direct(policy, source);
         let copy = match &direct {
             Some(_) => None,
-            None => build::subscription(policy, source)
-                .ok()
-                .and_then(|list| self.copies.copy(&list.name).ok().flatten()),
+            None => {
+                let name = build::subscription(policy, source).name;
+                self.copies.copy(&name).ok().flatten()
+            }
         };
         let from = match (&direct, &copy) {
             (Some(path), _) => Source::File(path),

@@ -286,9 +286,7 @@ impl Daemon {
             if !matches!(source.from, ListFrom::Url(_)) {
                 continue;
             }
-            let Ok(subscription) = build::subscription(policy, source) else {
-                continue;
-            };
+            let subscription = build::subscription(policy, source);
             let name = subscription.name.clone();
             let checked = copies
                 .meta(&name)
@@ -337,8 +335,8 @@ impl Daemon {
             .flat_map(|category| &category.lists)
         {
             if build::direct(policy, source).is_none() {
-                let fetched = build::subscription(policy, source)
-                    .and_then(|subscription| build::fetch(&copies, &subscription, force));
+                let subscription = build::subscription(policy, source);
+                let fetched = build::fetch(&copies, &subscription, force);
                 problems.extend(fetched.err());
             }
         }

@@ -72,7 +72,8 @@ pub struct Answer<'a> {
 pub struct Match<'a> {
     pub name: &'a str,
     pub reach: Reach,
-    /// Its categories, as a mask.
+    /// Its categories without those that a more specific name is excepted
+    /// from, as a mask.
     pub mask: u64,
 }
 
@@ -112,17 +113,18 @@ impl<'a> View<'a> {
             .zip(&hashes.subtree)
             .take(hashes.len as usize)
             .map(|(name, &hash)| (name, Reach::Subtree, hash));
-        let mut matches: Vec<_> = subtrees
+        let entries: Vec<_> = subtrees
             .chain([(host, Reach::Exact, hashes.exact)])
-            .map(|(name, reach, hash)| Match {
-                name,
-                reach,
-                mask: self.name(hash),
-            })
-            .filter(|found| found.mask != 0)
             .collect();
-        matches.reverse();
-        matches
+        let mut hidden = 0;
+        let entries = entries.into_iter().rev();
+        let matches = entries.map(|(name, reach, hash)| {
+            let (listed, excepted) = self.name(hash);
+            let mask = listed & !hidden;
+            hidden |= excepted;
+            Match { name, reach, mask }
+        });
+        matches.filter(|found| found.mask != 0).collect()
     }
 
     /// What the kernel would do; `None` when the room does not exist.
@@ -237,9 +239,14 @@ impl<'a> View<'a> {
         ))
     }
 
-    fn name(&self, hash: u64) -> u64 {
-        let lines = self.image.config.lines[Table::Names as usize];
-        self.mask(names::lookup(self.image.table(Table::Names), lines, hash))
+    /// What the name with this hash is listed in, and excepted from.
+    fn name(&self, hash: u64) -> (u64, u64) {
+        let config = &self.image.config;
+        let lines = config.lines[Table::Names as usize];
+        let set = names::lookup(self.image.table(Table::Names), lines, hash);
+        let sets = self.image.table(Table::Sets);
+        let excepted = sets::excepted(sets, set, config.excepting);
+        (self.mask(set), excepted)
     }
 
     fn mask(&self, set: u16) -> u64 {

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use filter_ebpf::abi::{Access, Group, GroupFlags, Mode, RoomFlags, Secret, Span, Verdict};
 
 use super::{Overrides, Question, View};
-use crate::image::{Image, Input, Names, OWN, Place, Ranges, Reach, Room, Tags};
+use crate::image::{Image, Input, Listing, Names, OWN, Place, Ranges, Reach, Room, Tags};
 use crate::kernel::{Contents, KernelError};
 use crate::replay::{Capture, Options, Replay, ReplayError};
 
@@ -45,6 +45,12 @@ fn the_kernel_and_explain_agree() {
         }
         other => other.unwrap(),
     };
+    // Sets with exceptions are of two numbers each.
+    let config = image.config;
+    assert!(
+        config.sets > config.excepting.saturating_add(30),
+        "{config:?}"
+    );
     let view = View::new(&image, &secret);
     let mut outcomes = std::collections::BTreeMap::new();
     for (number, judged) in replay.enumerate() {
@@ -144,8 +150,25 @@ fn host(random: &mut Random) -> String {
 
 fn input(listed: &Listed, secret: &Secret) -> Input {
     let mut names = Names::new(secret);
-    for (name, category, reach) in &listed.names {
-        names.add(name, *category, *reach).unwrap();
+    // Two lists a category, each with exceptions, met and unmet ones.
+    for category in 0..CATEGORIES as u8 {
+        let lists = [0, 1].map(|list| {
+            let from = names.mark();
+            let mut exceptions = Vec::new();
+            let own = listed.names.iter().filter(|(_, of, _)| *of == category);
+            for (at, (name, of, reach)) in own.enumerate() {
+                match at % 8 {
+                    0 => exceptions.push((name.clone(), *reach)),
+                    1 => exceptions.push((format!("www.{name}"), *reach)),
+                    _ => {}
+                }
+                if at % 8 > 0 && at % 2 == list {
+                    names.add(name, *of, *reach).unwrap();
+                }
+            }
+            Listing { from, exceptions }
+        });
+        names.except(category, &lists, &[]).unwrap();
     }
     let mut ranges = Ranges::default();
     for &(first, last, category) in &listed.v4 {

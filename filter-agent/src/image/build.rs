@@ -70,6 +70,7 @@ fn tables(
     drop(v6);
     let names = cuckoo::build(&names.merge(&mut sets)?)?;
     config.sets = sets.len();
+    config.excepting = sets.excepting();
     // In the order of `Table`.
     let tables = [
         sets.table(),
@@ -104,7 +105,7 @@ fn config(input: &Input) -> abi::Config {
         quic_budget: input.quic_budget,
         sets: 0,
         rooms: input.rooms.len() as u32,
-        reserved: 0,
+        excepting: u32::MAX,
         denied_by_all: input
             .groups
             .iter()

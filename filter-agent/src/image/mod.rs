@@ -7,6 +7,7 @@
 mod build;
 mod cuckoo;
 mod error;
+mod except;
 mod input;
 mod names;
 mod ranges;
@@ -19,8 +20,9 @@ mod tests;
 
 pub use build::Image;
 pub use error::{ImageError, RoomProblem};
+pub use except::{Exempted, Listing, MAX_EXCEPTIONS, Mark};
 pub use input::{Input, Place, Room, Tags};
-pub use names::{Exempted, Mark, Names, Reach};
+pub use names::{Names, Reach};
 pub use ranges::{OWN, Ranges};
 
 use filter_ebpf::tables::Line;

@@ -4,6 +4,7 @@
 use filter_ebpf::abi::{MAX_CATEGORIES, NAME_MAX, SUFFIXES, Secret};
 use filter_ebpf::tables::hash::{self, NameHash};
 
+use super::except::Mark;
 use super::{ImageError, sets::Sets};
 
 /// How far a listed name reaches.
@@ -20,14 +21,14 @@ pub struct Names {
     secret: Secret,
     hash: fn(&Secret, &[u8]) -> NameHash,
     /// By the upper bits of the hash, so that each part sorts in the cache.
-    parts: Vec<Vec<Entry>>,
+    pub(super) parts: Vec<Vec<Entry>>,
     /// The categories of all names, as a mask.
     categories: u64,
 }
 
 /// One listed name: 64 bits of hash; 1 bit for the reach and 23 bits of
-/// another hash, which tell names apart whose hashes collide; 8 bits of
-/// category (16 bits of set once merged).
+/// another hash, which tell names apart whose hashes collide; 1 bit for a cut
+/// and 6 bits of category (16 bits of set once merged).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entry {
     upper: u32,
@@ -35,34 +36,37 @@ pub(super) struct Entry {
     tag: u32,
 }
 
+/// Hash, and the tag without its category: what is one name.
+pub(super) type Key = (u64, u32);
+
+/// The bits of an entry's tag that are no part of the name.
+pub(super) const TAG_CATEGORY: u32 = 0xff;
+/// The entry hides its category at less specific names, and lists nothing.
+pub(super) const CUT: u32 = 0x80;
+
 impl Entry {
-    fn hash(&self) -> u64 {
+    pub(super) fn new(hash: u64, tag: u32) -> Self {
+        Self {
+            upper: (hash >> 32) as u32,
+            lower: hash as u32,
+            tag,
+        }
+    }
+
+    pub(super) fn hash(&self) -> u64 {
         u64::from(self.upper) << 32 | u64::from(self.lower)
     }
 
-    fn part(&self) -> usize {
-        (self.upper >> (32 - PART_BITS)) as usize
+    pub(super) fn part_of(hash: u64) -> usize {
+        (hash >> (64 - PART_BITS)) as usize
     }
 
-    fn key(&self) -> (u64, u32) {
-        (self.hash(), self.tag)
+    pub(super) fn key(&self) -> Key {
+        (self.hash(), self.tag & !TAG_CATEGORY)
     }
 }
 
 const PART_BITS: u32 = 9;
-
-/// A moment of a collection.
-#[derive(Debug)]
-pub struct Mark(Vec<usize>);
-
-/// What exceptions did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Exempted {
-    /// Entries taken out.
-    pub names: u64,
-    /// Exceptions that met no entry of the same name.
-    pub unmet: u64,
-}
 
 impl Names {
     /// An empty collection, hashed under the box's secret.
@@ -100,84 +104,35 @@ impl Names {
         if bytes.is_empty() || bytes.len() >= NAME_MAX || deep {
             return Err(ImageError::Name(name.to_owned()));
         }
-        let entry = self.entry(bytes, category, reach);
-        let part = &mut self.parts[entry.part()];
+        self.push(self.entry(bytes, category, reach))?;
+        self.categories |= 1 << category;
+        Ok(())
+    }
+
+    pub(super) fn push(&mut self, entry: Entry) -> Result<(), ImageError> {
+        let part = &mut self.parts[Entry::part_of(entry.hash())];
         if part.len() == part.capacity() {
             // A quarter more, not twice as much: all parts grow at once.
             part.try_reserve_exact(part.len() / 4 + 64)
                 .map_err(|_| ImageError::Memory)?;
         }
         part.push(entry);
-        self.categories |= 1 << category;
         Ok(())
     }
 
-    fn entry(&self, name: &[u8], category: u8, reach: Reach) -> Entry {
+    pub(super) fn entry(&self, name: &[u8], category: u8, reach: Reach) -> Entry {
         let hashed = (self.hash)(&self.secret, name);
         let (hash, kind) = match reach {
             Reach::Subtree => (hashed.subtree, 0),
             Reach::Exact => (hashed.exact, 1 << 31),
         };
-        Entry {
-            upper: (hash >> 32) as u32,
-            lower: hash as u32,
-            tag: (hashed.check & 0x7f_ffff) << 8 | kind | u32::from(category),
-        }
+        let tag = (hashed.check & 0x7f_ffff) << 8 | kind | u32::from(category);
+        Entry::new(hash, tag)
     }
 
-    /// What was added until now, for [`Names::except`].
+    /// What was added until now, for a [`super::Listing`].
     pub fn mark(&self) -> Mark {
         Mark(self.parts.iter().map(Vec::len).collect())
-    }
-
-    /// Takes out of what was added to `category` since `mark` the names that
-    /// a list lets off itself: with [`Reach::Exact`] the entry of that host
-    /// alone, with [`Reach::Subtree`] both. Names above and below stay.
-    pub fn except(
-        &mut self,
-        mark: &Mark,
-        category: u8,
-        exceptions: &[(String, Reach)],
-    ) -> Exempted {
-        // Sorted, each with the number of its exception and whether it took
-        // something out: a list may hold as many exceptions as names.
-        let mut wanted = Vec::new();
-        for (number, (name, reach)) in exceptions.iter().enumerate() {
-            let reaches: &[Reach] = match reach {
-                Reach::Exact => &[Reach::Exact],
-                Reach::Subtree => &[Reach::Exact, Reach::Subtree],
-            };
-            for reach in reaches {
-                let entry = self.entry(name.as_bytes(), category, *reach);
-                wanted.push((entry.key(), number));
-            }
-        }
-        wanted.sort_unstable();
-        let mut met = vec![false; exceptions.len()];
-        let mut names = 0;
-        for (part, &from) in self.parts.iter_mut().zip(&mark.0) {
-            let mut at = 0;
-            part.retain(|entry| {
-                at += 1;
-                if at <= from {
-                    return true;
-                }
-                let key = entry.key();
-                let first = wanted.partition_point(|(wanted, _)| *wanted < key);
-                let same = wanted.get(first..).unwrap_or(&[]);
-                let mut stays = true;
-                for (_, number) in same.iter().take_while(|(wanted, _)| *wanted == key) {
-                    met[*number] = true;
-                    stays = false;
-                }
-                names += u64::from(!stays);
-                stays
-            });
-        }
-        Exempted {
-            names,
-            unmet: met.iter().filter(|met| !**met).count() as u64,
-        }
     }
 
     /// Names added so far, repeats included.
@@ -197,21 +152,31 @@ impl Names {
         (unknown != 0).then(|| unknown.trailing_zeros() as u8)
     }
 
-    /// One entry per hash, sorted by it, with the set of all categories that
-    /// list the name.
+    /// One entry per hash with the set of all categories that list the name
+    /// or end at it.
     pub(super) fn merge(mut self, sets: &mut Sets) -> Result<Merged, ImageError> {
+        // Sets with exceptions are numbered after all others.
+        let mut cuts = Vec::new();
         for part in &mut self.parts {
             part.sort_unstable_by_key(Entry::hash);
             let mut kept = 0;
             let mut next = 0;
             while let Some(&entry) = part.get(next) {
-                let mut mask = 0;
+                let (mut mask, mut cut) = (0, 0);
                 while let Some(same) = part.get(next).filter(|same| same.hash() == entry.hash()) {
                     if same.tag >> 8 != entry.tag >> 8 {
                         return Err(ImageError::Collision);
                     }
-                    mask |= 1u64 << (same.tag & 63);
+                    let category = 1u64 << (same.tag & 63);
+                    match same.tag & CUT {
+                        0 => mask |= category,
+                        _ => cut |= category,
+                    }
                     next += 1;
+                }
+                if cut != 0 {
+                    cuts.push((entry.hash(), mask, cut));
+                    continue;
                 }
                 part[kept] = Entry {
                     tag: u32::from(sets.intern(mask)?),
@@ -221,24 +186,36 @@ impl Names {
             }
             part.truncate(kept);
         }
-        Ok(Merged(self.parts))
+        let cuts = cuts
+            .into_iter()
+            .map(|(hash, mask, cut)| Ok((hash, sets.intern_excepting(mask, cut)?)))
+            .collect::<Result<_, ImageError>>()?;
+        Ok(Merged {
+            parts: self.parts,
+            cuts,
+        })
     }
 }
 
 /// Distinct hashes, each with its set.
-pub(super) struct Merged(Vec<Vec<Entry>>);
+pub(super) struct Merged {
+    parts: Vec<Vec<Entry>>,
+    /// Those with exceptions.
+    cuts: Vec<(u64, u16)>,
+}
 
 impl Merged {
     pub(super) fn len(&self) -> usize {
-        self.0.iter().map(Vec::len).sum()
+        self.parts.iter().map(Vec::len).sum::<usize>() + self.cuts.len()
     }
 
-    /// Hash and set, sorted by hash.
+    /// Hash and set; those without exceptions come sorted by hash.
     pub(super) fn iter(&self) -> impl Iterator<Item = (u64, u16)> {
-        self.0
+        self.parts
             .iter()
             .flatten()
             .map(|entry| (entry.hash(), entry.tag as u16))
+            .chain(self.cuts.iter().copied())
     }
 }
 

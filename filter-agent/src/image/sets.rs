@@ -11,6 +11,9 @@ use super::ImageError;
 pub(super) struct Sets {
     numbers: HashMap<u64, u16>,
     masks: Vec<u64>,
+    /// Sets with exceptions, by what they list and what they except.
+    pairs: HashMap<(u64, u64), u16>,
+    excepting: Option<u32>,
     /// The last question: neighbours in a list ask the same.
     last: (u64, u16),
 }
@@ -20,6 +23,8 @@ impl Sets {
         Self {
             numbers: HashMap::from([(0, 0)]),
             masks: vec![0],
+            pairs: HashMap::new(),
+            excepting: None,
             last: (0, 0),
         }
     }
@@ -32,11 +37,7 @@ impl Sets {
         let number = match self.numbers.get(&mask) {
             Some(&number) => number,
             None => {
-                let number = u16::try_from(self.masks.len()).map_err(|_| ImageError::TooMany {
-                    what: "combinations of categories that share names or addresses",
-                    count: self.masks.len() as u64,
-                    max: MAX_SETS as u64 - 1,
-                })?;
+                let number = u16::try_from(self.masks.len()).map_err(|_| self.full())?;
                 self.masks.push(mask);
                 self.numbers.insert(mask, number);
                 number
@@ -44,6 +45,36 @@ impl Sets {
         };
         self.last = (mask, number);
         Ok(number)
+    }
+
+    /// The number of a set with exceptions; see
+    /// [`filter_ebpf::tables::sets`]. Comes after every plain set.
+    pub(super) fn intern_excepting(
+        &mut self,
+        listed: u64,
+        excepted: u64,
+    ) -> Result<u16, ImageError> {
+        self.excepting.get_or_insert(self.masks.len() as u32);
+        if let Some(&number) = self.pairs.get(&(listed, excepted)) {
+            return Ok(number);
+        }
+        let number = u16::try_from(self.masks.len() + 1).map_err(|_| self.full())? - 1;
+        self.masks.extend([listed, excepted]);
+        self.pairs.insert((listed, excepted), number);
+        Ok(number)
+    }
+
+    /// `Config::excepting`.
+    pub(super) fn excepting(&self) -> u32 {
+        self.excepting.unwrap_or(u32::MAX)
+    }
+
+    fn full(&self) -> ImageError {
+        ImageError::TooMany {
+            what: "combinations of categories that share names or addresses",
+            count: self.masks.len() as u64,
+            max: MAX_SETS as u64 - 1,
+        }
     }
 
     /// Sets in use, the empty one included.

@@ -119,7 +119,7 @@ impl IpRange {
     }
 
     /// What stays without any of `cuts`.
-    pub(super) fn without_all(self, cuts: &[Self]) -> Vec<Self> {
+    pub(crate) fn without_all(self, cuts: &[Self]) -> Vec<Self> {
         let mut left = vec![self];
         for cut in cuts {
             left = left

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{BareName, Door, Policy, Tag};
 use crate::calendar::windows::{group_at, next_group_change};
-use crate::image::{self, ImageError, Names, OWN, Place, Ranges, Reach, Tags};
+use crate::image::{self, ImageError, OWN, Place, Ranges, Reach, Tags};
 
 impl Policy {
     /// The rooms at a moment: a lesson may have another group in the room.
@@ -37,20 +37,12 @@ impl Policy {
             .collect()
     }
 
-    /// Hosts and ranges that stand in the policy itself, and the school's own
-    /// networks.
+    /// Ranges that stand in the policy itself, and the school's own networks.
     ///
     /// # Errors
     /// Memory is out.
-    pub fn inline_entries(&self, names: &mut Names, ranges: &mut Ranges) -> Result<(), ImageError> {
+    pub fn inline_ranges(&self, ranges: &mut Ranges) -> Result<(), ImageError> {
         for (at, category) in (0u8..).zip(&self.categories) {
-            for entry in &category.hosts {
-                let reach = match entry.host.reach {
-                    BareName::Subtree => Reach::Subtree,
-                    BareName::Host => Reach::Exact,
-                };
-                names.add(&entry.host.name, at, reach)?;
-            }
             for entry in &category.ranges {
                 add(ranges, entry.net, at)?;
             }
@@ -82,6 +74,15 @@ impl Policy {
             .unwrap_or(now);
         let lesson = next_group_change(self, now, horizon);
         midnight.into_iter().chain(lesson).min()
+    }
+}
+
+impl From<BareName> for Reach {
+    fn from(bare: BareName) -> Self {
+        match bare {
+            BareName::Subtree => Self::Subtree,
+            BareName::Host => Self::Exact,
+        }
     }
 }
 

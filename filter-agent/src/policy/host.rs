@@ -3,6 +3,7 @@
 use filter_ebpf::abi::SUFFIXES;
 
 use super::BareName;
+use crate::lists::{Name, NameError};
 
 /// A host name: lower case, punycode, no trailing dot.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -32,6 +33,15 @@ pub enum HostError {
         "\"{0}\" is a public suffix: everybody's names below it would be meant; set force = true in the category if you mean that"
     )]
     PublicSuffix(String),
+}
+
+impl From<NameError> for HostError {
+    fn from(error: NameError) -> Self {
+        match error {
+            NameError::Invalid | NameError::Encoding => Self::Syntax,
+            NameError::TooLong => Self::TooLong,
+        }
+    }
 }
 
 impl Host {
@@ -72,44 +82,18 @@ impl Host {
         if name.contains('*') {
             return Err(HostError::Star);
         }
-        let name = canonical(name)?;
+        let name = Name::parse(name.as_bytes())?;
+        let suffix = name.is_public_suffix() || name.is_single_label();
+        let name = name.to_string();
         let labels = name.split('.').count();
         if reach == BareName::Subtree && labels > SUFFIXES {
             return Err(HostError::TooLong);
         }
-        if reach == BareName::Subtree && !force && is_public_suffix(&name) {
+        if reach == BareName::Subtree && !force && suffix {
             return Err(HostError::PublicSuffix(name));
         }
         Ok(Self { name, reach })
     }
-}
-
-fn canonical(name: &str) -> Result<String, HostError> {
-    let mut name = name.to_ascii_lowercase();
-    if !name.is_ascii() {
-        name = idna::domain_to_ascii(&name).map_err(|_| HostError::Syntax)?;
-    }
-    let name = name.strip_suffix('.').unwrap_or(&name);
-    let known = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_' || b == b'.';
-    if name.is_empty() || !name.bytes().all(known) || name.split('.').any(str::is_empty) {
-        return Err(HostError::Syntax);
-    }
-    if name.len() > 253 || name.split('.').any(|label| label.len() > 63) {
-        return Err(HostError::TooLong);
-    }
-    // 1.2.3 is a mistyped address, never a name.
-    let last = name.rsplit('.').next().unwrap_or("");
-    if last.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(HostError::Syntax);
-    }
-    Ok(name.to_string())
-}
-
-fn is_public_suffix(name: &str) -> bool {
-    // A single unknown label is a whole top-level domain too.
-    !name.contains('.')
-        || psl::suffix(name.as_bytes())
-            .is_some_and(|suffix| suffix.is_known() && suffix.as_bytes().len() == name.len())
 }
 
 #[cfg(test)]

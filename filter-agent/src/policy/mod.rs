@@ -4,6 +4,7 @@
 //! was checked. Reading finds all mistakes at once ([`PolicyErrors`]).
 
 pub mod compile;
+mod gather;
 mod host;
 pub mod matrix;
 pub mod problem;
@@ -19,6 +20,8 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use crate::calendar::{Bells, Calendar, PlainWindow, Timetable};
+use crate::lists::Format;
+pub use gather::{Gather, LeftOut};
 pub use host::{Host, HostError};
 pub use problem::{PolicyErrors, Problem};
 
@@ -224,6 +227,11 @@ pub struct Category {
     pub hosts: Vec<InlineHost>,
     pub ranges: Vec<InlineRange>,
     pub lists: Vec<ListSource>,
+    /// Hosts that do not belong to it, whatever its lists say; only a more
+    /// specific entry of `hosts` does again.
+    pub except: Vec<InlineHost>,
+    /// Ranges that do not belong to it, whatever its lists say.
+    pub except_ranges: Vec<InlineRange>,
     pub decision: Option<Decision>,
     /// Line in the policy, from 1.
     pub line: usize,
@@ -256,8 +264,8 @@ pub struct InlineRange {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListSource {
     pub from: ListFrom,
-    /// The name of a format; `None`: found out from the content.
-    pub format: Option<String>,
+    /// `None`: found out from the content.
+    pub format: Option<Format>,
     /// What a bare name means; `None`: what it means in the list's format.
     pub bare: Option<BareName>,
     /// Public suffixes as a whole are taken too.

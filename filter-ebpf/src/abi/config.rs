@@ -41,7 +41,9 @@ pub struct Config {
     pub sets: u32,
     /// Rooms in use.
     pub rooms: u32,
-    pub reserved: u32,
+    /// The first set that has exceptions (`tables::sets`); past every set
+    /// number when none has.
+    pub excepting: u32,
     /// Locked categories of every group: dropped on the WAN side too.
     pub denied_by_all: u64,
 }
@@ -61,7 +63,7 @@ impl Config {
         quic_budget: 0,
         sets: 0,
         rooms: 0,
-        reserved: 0,
+        excepting: u32::MAX,
         denied_by_all: 0,
     };
 }

@@ -196,6 +196,8 @@ pub(crate) struct Names {
     mask: u64,
     /// All masks together.
     seen: u64,
+    /// Categories that a more specific name is excepted from.
+    hidden: u64,
     /// Hashes still to be asked; the first one is the exact name's.
     left: u32,
     blocked: u8,
@@ -207,6 +209,7 @@ impl Names {
     const NONE: Self = Self {
         mask: 0,
         seen: 0,
+        hidden: 0,
         left: 0,
         blocked: 0,
         granted: 0,
@@ -238,7 +241,9 @@ impl Step for Walk<'_> {
             }
             s.flow.suffixes[at]
         };
-        let mask = lookup::name(hash);
+        let (listed, excepted) = lookup::name(hash);
+        let mask = listed & !s.names.hidden;
+        s.names.hidden |= excepted;
         s.names.seen |= mask;
         let relevant = s.row.allow | s.row.deny | s.row.locked;
         // The whole name as a subtree is as specific as the exact host:

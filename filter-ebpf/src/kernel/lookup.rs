@@ -61,11 +61,14 @@ pub(crate) extern "C" fn address_categories(upper: u64, lower: u64, ipv6: u64) -
     mask
 }
 
-/// Categories of a name's suffix, by its hash.
+/// Categories of a name's suffix, by its hash: those it is listed in, and
+/// those it is excepted from.
 #[inline(always)]
-pub(crate) fn name(hash: u64) -> u64 {
+pub(crate) fn name(hash: u64) -> (u64, u64) {
     let lines = config!(lines[Table::Names as usize]);
-    mask(names::lookup(&Map(&NAMES), lines, hash))
+    let set = names::lookup(&Map(&NAMES), lines, hash);
+    let excepted = sets::excepted(&Map(&SETS), set, config!(excepting));
+    (mask(set), excepted)
 }
 
 #[inline(always)]

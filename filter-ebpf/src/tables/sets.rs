@@ -1,4 +1,9 @@
 //! Category sets: eight masks a line, by set number.
+//!
+//! A set from `Config::excepting` on has exceptions and takes two numbers:
+//! its own holds what a name is listed in, the next one what it is excepted
+//! from. An exception hides its categories at every less specific name: the
+//! most specific entry of a category wins, and no other category is touched.
 
 use super::{Lines, word};
 
@@ -12,5 +17,16 @@ pub fn mask(table: &(impl Lines + ?Sized), set: u16) -> u64 {
     match table.line(u32::from(set) >> 3) {
         Some(line) => word(line, u32::from(set)),
         None => 0,
+    }
+}
+
+/// The categories that a set excepts, as a mask; `excepting` is
+/// `Config::excepting`.
+#[inline(always)]
+pub fn excepted(table: &(impl Lines + ?Sized), set: u16, excepting: u32) -> u64 {
+    if u32::from(set) < excepting {
+        0
+    } else {
+        mask(table, set.wrapping_add(1))
     }
 }

@@ -27,8 +27,17 @@ untagged = true
 
 /// Builds a policy of one category; `list` is its list's text, `says` the
 /// lines of the category. Returns whether each host is in the category, and
-/// the list's line.
+/// the first list's line.
 fn listed(list: &str, says: &str, hosts: &[&str]) -> (Vec<bool>, List) {
+    with_view(list, says, |view| {
+        hosts
+            .iter()
+            .map(|host| !view.host(host).is_empty())
+            .collect()
+    })
+}
+
+fn with_view<T>(list: &str, says: &str, ask: impl FnOnce(View<'_>) -> T) -> (T, List) {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let folder = std::env::temp_dir().join(format!("build-{}-{number}", std::process::id()));
@@ -47,11 +56,7 @@ fn listed(list: &str, says: &str, hosts: &[&str]) -> (Vec<bool>, List) {
     let mut built = build(&policy, place, Timestamp::now(), false).unwrap();
     assert_ne!(built.image.groups[0].flags & abi::GroupFlags::BY_NAME, 0);
     std::fs::remove_dir_all(&folder).unwrap();
-    let view = View::new(&built.image, &secret);
-    let found = hosts
-        .iter()
-        .map(|host| !view.host(host).is_empty())
-        .collect();
+    let found = ask(View::new(&built.image, &secret));
     (found, built.lists.remove(0))
 }
 
@@ -70,17 +75,54 @@ fn a_bare_name_means_what_its_format_says_unless_the_policy_does() {
     assert_eq!(ask("play.example\nother.example\n", here), [true, false]);
 }
 
+const LIST: &str = "@@||good.example^\n||bad.example^\n||good.example^\n\
+                    @@||fine.bad.example^\n|good.example^\n||deep.fine.bad.example^\n\
+                    @@||nowhere.example^\n203.0.113.0/24\n";
+
 #[test]
 fn an_exception_takes_out_what_its_own_list_names_and_no_more() {
-    let list = "@@||good.example^\n||bad.example^\n||good.example^\n\
-                @@||fine.bad.example^\n|good.example^\n";
     let says = "hosts = [\"kept.example\"]\nlists = [\"list.txt\"]";
-    let hosts = ["good.example", "bad.example", "fine.bad.example"];
-    let (found, line) = listed(list, says, &hosts);
-    assert_eq!(found, [false, true, true]);
-    // The one below a listed name is not possible, and told so.
-    assert_eq!((line.hosts, line.ignored), (1, 1));
+    let hosts = [
+        "good.example",
+        "bad.example",
+        "fine.bad.example",
+        "www.fine.bad.example",
+        "deep.fine.bad.example",
+    ];
+    let (found, line) = listed(LIST, says, &hosts);
+    assert_eq!(found, [false, true, false, false, true]);
+    // The one that nothing stands above is told.
+    assert_eq!((line.hosts, line.ignored), (2, 1));
     // What stands in the policy itself is not the list's to take out.
     let says = "hosts = [\"good.example\"]\nlists = [\"list.txt\"]";
-    assert_eq!(listed(list, says, &hosts).0, [true, true, true]);
+    assert!(listed(LIST, says, &hosts).0[0]);
+}
+
+#[test]
+fn the_policy_excepts_from_all_lists() {
+    let hosts = [
+        "bad.example",
+        "deep.fine.bad.example",
+        "own.fine.bad.example",
+        "x.own.fine.bad.example",
+    ];
+    let says = "lists = [\"list.txt\", \"list.txt\"]\nexcept = [\"fine.bad.example\"]\n\
+                hosts = [\"own.fine.bad.example\"]";
+    let (found, line) = listed(LIST, says, &hosts);
+    assert_eq!(found, [true, false, true, true]);
+    assert_eq!(line.hosts, 1);
+    let exactly = "lists = [\"list.txt\"]\nexcept = [\"=bad.example\"]";
+    let (found, _) = listed(LIST, exactly, &["bad.example", "www.bad.example"]);
+    assert_eq!(found, [false, true]);
+}
+
+#[test]
+fn the_policy_excepts_ranges_too() {
+    let policy = "lists = [\"list.txt\"]\nexcept_ranges = [\"203.0.113.8/30\"]\n\
+                  ranges = [\"203.0.113.9\"]";
+    let addresses = ["203.0.113.7", "203.0.113.8", "203.0.113.9", "203.0.113.12"];
+    let found = with_view(LIST, policy, |view| {
+        addresses.map(|address| view.address(address.parse().unwrap()) != 0)
+    });
+    assert_eq!(found.0, [true, false, true, true]);
 }

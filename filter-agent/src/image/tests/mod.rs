@@ -1,5 +1,6 @@
 //! Every table against a naive model, at random and at its bounds.
 
+mod except;
 mod input;
 mod names;
 mod ranges4;

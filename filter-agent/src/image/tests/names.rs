@@ -6,7 +6,7 @@ use filter_ebpf::tables::{Table, names};
 use proptest::prelude::*;
 
 use super::{Random, image, mask, secret};
-use crate::image::{Exempted, Image, ImageError, Names, Ranges, Reach};
+use crate::image::{Image, ImageError, Names, Ranges, Reach};
 
 fn lookup(image: &Image, hash: u64) -> u64 {
     let table = image.table(Table::Names);
@@ -254,37 +254,4 @@ fn large_tables_are_small_and_right() {
             assert_eq!(lookup(&image, hash.exact), 0);
         }
     }
-}
-
-#[test]
-fn exceptions_reach_what_came_after_the_mark_only() {
-    let mut names = Names::new(&secret());
-    let add =
-        |names: &mut Names, name, category| names.add(name, category, Reach::Subtree).unwrap();
-    add(&mut names, "kept.example", 0);
-    let mark = names.mark();
-    for name in ["kept.example", "gone.example", "a.gone.example"] {
-        add(&mut names, name, 0);
-    }
-    add(&mut names, "gone.example", 1);
-    names.add("exact.example", 0, Reach::Exact).unwrap();
-    add(&mut names, "exact.example", 0);
-    let exceptions = [
-        ("kept.example", Reach::Subtree),
-        ("gone.example", Reach::Subtree),
-        ("exact.example", Reach::Exact),
-        ("never.example", Reach::Subtree),
-    ]
-    .map(|(name, reach)| (name.to_owned(), reach));
-    let done = names.except(&mark, 0, &exceptions);
-    assert_eq!(done, Exempted { names: 3, unmet: 1 });
-    let image = image(names, Ranges::default());
-    let all = |name| {
-        let (above, exact) = ask(&image, name);
-        above.into_iter().fold(exact, |all, mask| all | mask)
-    };
-    assert_eq!(all("kept.example"), 1);
-    assert_eq!(all("gone.example"), 2);
-    assert_eq!(all("a.gone.example"), 3);
-    assert_eq!(all("exact.example"), 1);
 }

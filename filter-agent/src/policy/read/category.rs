@@ -8,6 +8,7 @@ use toml::de::DeValue;
 use super::fields::{At, Fields, Value, expected, text};
 use super::names::{Context, decision};
 use super::network::{is_url, net};
+use crate::lists::Format;
 use crate::policy::problem::Problems;
 use crate::policy::{BareName, Category, Host, InlineHost, InlineRange, ListFrom, ListSource};
 
@@ -17,21 +18,6 @@ const MAX_INLINE: usize = 10_000;
 const MAX_LISTS: usize = 64;
 
 const BARE: &[(&str, BareName)] = &[("host", BareName::Host), ("subtree", BareName::Subtree)];
-
-/// Names of the formats that `format` may give; anything else is found out
-/// from the content.
-const FORMATS: &[&str] = &[
-    "domains",
-    "hosts",
-    "adblock",
-    "dnsmasq",
-    "rpz",
-    "squidguard",
-    "netset",
-    "ranges",
-    "drop",
-    "v2fly",
-];
 
 pub(super) fn categories(
     top: &mut Fields<'_, '_>,
@@ -61,14 +47,29 @@ fn category(mut fields: Fields<'_, '_>, cx: &Context, out: &mut Problems<'_>) ->
     let bare = said.unwrap_or(BareName::Subtree);
     let force = fields.flag("force", out).unwrap_or(false);
     let hosts = fields.list("hosts", out, |value, out| host(value, bare, force, out));
-    let ranges = fields.list("ranges", out, |value, out| {
-        let net = net(value, out)?;
-        Some(InlineRange {
-            net,
-            line: out.line(value.span().start),
-        })
+    let ranges = fields.list("ranges", out, range);
+    // Letting off a whole suffix opens, at the most, what a list closed.
+    let except = fields.list("except", out, |value, out| {
+        let entry = host(value, bare, true, out)?;
+        let said = hosts.iter().find(|host| host.host.name == entry.host.name);
+        if let Some(said) = said {
+            out.at(
+                &value.span(),
+                format!(
+                    "line {} puts it into `hosts`; write it in one of both",
+                    said.line
+                ),
+            );
+        }
+        Some(entry)
     });
-    for (key, len) in [("hosts", hosts.len()), ("ranges", ranges.len())] {
+    let except_ranges = fields.list("except_ranges", out, range);
+    for (key, len) in [
+        ("hosts", hosts.len()),
+        ("ranges", ranges.len()),
+        ("except", except.len()),
+        ("except_ranges", except_ranges.len()),
+    ] {
         if len > MAX_INLINE {
             out.at(&fields.spot(key), format!("expected at most {MAX_INLINE} entries here, found {len}; put them into a list file"));
         }
@@ -88,11 +89,21 @@ fn category(mut fields: Fields<'_, '_>, cx: &Context, out: &mut Problems<'_>) ->
         hosts,
         ranges,
         lists,
+        except,
+        except_ranges,
         decision: decision(&mut fields, cx, out),
         line: out.line(fields.span.start),
     };
     fields.finish(out);
     category
+}
+
+fn range(value: &Value<'_>, out: &mut Problems<'_>) -> Option<InlineRange> {
+    let net = net(value, out)?;
+    Some(InlineRange {
+        net,
+        line: out.line(value.span().start),
+    })
 }
 
 fn host(
@@ -161,19 +172,15 @@ fn list(
     }
 }
 
-fn known_format(format: &At<String>, out: &mut Problems<'_>) -> Option<String> {
-    if FORMATS.contains(&format.value.as_str()) {
-        return Some(format.value.clone());
+fn known_format(format: &At<String>, out: &mut Problems<'_>) -> Option<Format> {
+    match format.value.parse() {
+        Ok(known) => Some(known),
+        Err(problem) => {
+            let problem: String = problem;
+            out.at(&format.span, problem);
+            None
+        }
     }
-    out.at(
-        &format.span,
-        format!(
-            "expected one of the formats {}, found \"{}\"",
-            FORMATS.join(", "),
-            format.value
-        ),
-    );
-    None
 }
 
 fn sha256(sum: &At<String>, out: &mut Problems<'_>) -> Option<String> {
