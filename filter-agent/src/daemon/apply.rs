@@ -10,10 +10,12 @@ use jiff::{SignedDuration, Timestamp};
 use super::build::{self, Built, Place};
 use super::shadow::Shadow;
 use super::{Core, Daemon, InForce, Options, clock, doors, kernel, page, state_folder};
-use crate::control::api::{Applied, ApplyPolicy, Interface};
+use crate::control::api::{Applied, ApplyPolicy, Interface, List};
 use crate::control::server::Serve;
 use crate::control::{Code, Failure, Peer};
-use crate::kernel::{self as k, Contents, Filter, Mode, Overrides, Side, preflight};
+use crate::kernel::{
+    self as k, Contents, Filter, Mode, Overrides, Prepared, Side, Swapped, preflight,
+};
 use crate::metrics::Totals;
 use crate::policy::{LoadError, MAX_BYTES, Policy};
 use crate::store::{Change, Store, Who, generations};
@@ -68,9 +70,11 @@ pub(super) fn start(options: &Options, read: Read, store: &mut Store) -> Result<
     look_first(options, &read.policy)?;
     let mut filter = Filter::open(&options.pins).map_err(|error| kernel(&error))?;
     let who = Who::agent();
-    let built = compile(options, &read.policy, &filter, true)?;
     let holds = doors::Holds::at(store, Timestamp::now())?;
-    let (_, in_force) = swap(&mut filter, read, built, &holds, &who.name, begun, &[])?;
+    let ready = Ready::make(options, read, &filter, &holds, true)?;
+    let (in_force, mut swapped) = ready.swap(&mut filter, &who.name, begun, &[])?;
+    swapped.retire();
+    complain(swapped);
     note(store, &in_force, &who)?;
     let mut core = Core {
         access: filter.access().map_err(|error| kernel(&error))?,
@@ -78,6 +82,8 @@ pub(super) fn start(options: &Options, read: Read, store: &mut Store) -> Result<
         filter,
         now: Arc::new(in_force),
         before: None,
+        leaving: None,
+        blocking: Vec::new(),
         totals: Totals::default(),
     };
     core.replace_overrides(&holds)?;
@@ -110,21 +116,25 @@ impl Daemon {
         done
     }
 
+    /// Reading, compiling and verifying take their time and hold no lock but
+    /// `applying`: rooms are closed and hosts blocked meanwhile. What was
+    /// changed since is read again behind the locks, before the first packet
+    /// meets the new image.
     fn try_put_in_force(&self, read: Read, who: &Who) -> Result<Applied, Failure> {
         let begun = Instant::now();
         let _alone = alone(&self.applying)?;
         let before = self.in_force();
         let changes = changes(&before.policy, &read.policy);
-        let built = {
-            let filter = Filter::open(&self.options.pins).map_err(|error| kernel(&error))?;
-            compile(&self.options, &read.policy, &filter, false)?
-        };
-        let warnings = warnings(&built);
-        let now = Timestamp::now();
+        let holds = doors::Holds::at(&mut self.store(), Timestamp::now())?;
+        let filter = Filter::open(&self.options.pins).map_err(|error| kernel(&error))?;
+        let mut ready = Ready::make(&self.options, read, &filter, &holds, false)?;
+        let warnings = warnings(&ready.lists);
+
         let mut store = self.store();
-        let holds = doors::Holds::at(&mut store, now)?;
+        let holds = doors::Holds::at(&mut store, Timestamp::now())?;
         let mut core = self.core();
-        if moves(&before.policy, &read.policy) {
+        ready.write_doors(&holds)?;
+        if moves(&before.policy, &ready.read.policy) {
             // Grants go by a room's number in the image: none may hold for
             // another room between the swap and their being written anew.
             let blocks = doors::Holds {
@@ -133,36 +143,36 @@ impl Daemon {
             };
             core.replace_overrides(&blocks)?;
         }
-        let swapped = swap(
-            &mut core.filter,
-            read,
-            built,
-            &holds,
-            &who.name,
-            begun,
-            &before.interfaces,
-        );
-        let (applied, in_force) = match swapped {
+        let swapped = ready.swap(&mut core.filter, &who.name, begun, &before.interfaces);
+        let (in_force, mut swapped) = match swapped {
             Ok(done) => done,
             Err(failure) => {
                 core.replace_overrides(&holds)?;
                 return Err(failure);
             }
         };
-        if let Some(retired) = applied.retired {
+        core.access = core.filter.access().map_err(|error| kernel(&error))?;
+        core.leaving = swapped.old.clone();
+        core.before = Some(Arc::clone(&before));
+        core.now = Arc::new(in_force);
+        core.replace_overrides(&holds)?;
+        let in_force = Arc::clone(&core.now);
+        drop(core);
+        drop(store);
+
+        let retired = swapped.retire();
+        let mut core = self.core();
+        core.leaving = None;
+        if let Some(retired) = retired {
             core.totals.add_image(
                 &retired.counters,
                 &before.room_names(),
                 &before.category_names(),
             );
         }
-        core.access = core.filter.access().map_err(|error| kernel(&error))?;
-        core.before = Some(before);
-        core.now = Arc::new(in_force);
-        core.replace_overrides(&holds)?;
-        let in_force = Arc::clone(&core.now);
         drop(core);
-        note(&mut store, &in_force, who)?;
+        complain(swapped);
+        note(&mut self.store(), &in_force, who)?;
         self.wake.notify_one();
         Ok(Applied {
             in_force: true,
@@ -189,7 +199,7 @@ impl Daemon {
             in_force: false,
             generation: before.generation,
             changes: changes(&before.policy, &read.policy),
-            warnings: warnings(&built),
+            warnings: warnings(&built.lists),
             load_ms: begun.elapsed().as_millis() as u64,
         };
         if let Some(span) = shadow {
@@ -290,52 +300,98 @@ fn interfaces(policy: &Policy) -> Result<Vec<k::Interface>, Failure> {
         .collect()
 }
 
-fn swap(
-    filter: &mut Filter,
+/// A policy whose image is in the kernel and not in force.
+struct Ready {
     read: Read,
-    built: Built,
-    holds: &doors::Holds,
-    by: &str,
-    begun: Instant,
-    before: &[Interface],
-) -> Result<(k::Applied, InForce), Failure> {
-    let interfaces = interfaces(&read.policy)?;
-    let groups: Vec<u16> = built.image.rooms.iter().map(|room| room.group).collect();
-    let doors = doors::doors(&read.policy, &groups, holds, clock());
-    let page = page::page(read.policy.settings.contact.as_deref());
-    let contents = Contents::new(&built.image, &doors, &page).map_err(|error| kernel(&error))?;
-    let applied = filter
-        .apply(&contents, &interfaces)
-        .map_err(|error| kernel(&error))?;
-    let shown = interfaces
-        .iter()
-        .map(|interface| Interface {
-            name: interface.name.clone(),
-            side: match interface.side {
-                Side::Lan => "lan".to_owned(),
-                Side::Wan => "wan".to_owned(),
-            },
-            mode: mode(&applied, interface, before),
+    prepared: Prepared,
+    interfaces: Vec<k::Interface>,
+    /// Group in each room, as the image has it.
+    groups: Vec<u16>,
+    lists: Vec<List>,
+}
+
+impl Ready {
+    fn make(
+        options: &Options,
+        read: Read,
+        filter: &Filter,
+        holds: &doors::Holds,
+        lenient: bool,
+    ) -> Result<Self, Failure> {
+        let built = compile(options, &read.policy, filter, lenient)?;
+        let interfaces = interfaces(&read.policy)?;
+        let groups: Vec<u16> = built.image.rooms.iter().map(|room| room.group).collect();
+        let doors = doors::doors(&read.policy, &groups, holds, clock());
+        let page = page::page(read.policy.settings.contact.as_deref());
+        let prepared = Contents::new(&built.image, &doors, &page)
+            .and_then(|contents| filter.prepare(&contents))
+            .map_err(|error| kernel(&error))?;
+        Ok(Self {
+            read,
+            prepared,
+            interfaces,
+            groups,
+            lists: built.lists,
         })
-        .collect();
-    let in_force = InForce {
-        policy: read.policy,
-        text: read.text,
-        generation: applied.generation,
-        groups,
-        applied: Timestamp::now(),
-        by: by.to_owned(),
-        load: begun.elapsed(),
-        lists: built.lists,
-        interfaces: shown,
-    };
-    Ok((applied, in_force))
+    }
+
+    /// Writes who is open by now.
+    fn write_doors(&mut self, holds: &doors::Holds) -> Result<(), Failure> {
+        let doors = doors::doors(&self.read.policy, &self.groups, holds, clock());
+        self.prepared
+            .write_doors(&doors)
+            .map_err(|error| kernel(&error))
+    }
+
+    fn swap(
+        self,
+        filter: &mut Filter,
+        by: &str,
+        begun: Instant,
+        before: &[Interface],
+    ) -> Result<(InForce, Swapped), Failure> {
+        let swapped = filter
+            .swap(self.prepared, &self.interfaces)
+            .map_err(|error| kernel(&error))?;
+        let shown = self
+            .interfaces
+            .iter()
+            .map(|interface| Interface {
+                name: interface.name.clone(),
+                side: match interface.side {
+                    Side::Lan => "lan".to_owned(),
+                    Side::Wan => "wan".to_owned(),
+                },
+                mode: mode(&swapped, interface, before),
+            })
+            .collect();
+        let in_force = InForce {
+            policy: self.read.policy,
+            text: self.read.text,
+            generation: swapped.generation,
+            groups: self.groups,
+            applied: Timestamp::now(),
+            by: by.to_owned(),
+            load: begun.elapsed(),
+            lists: self.lists,
+            interfaces: shown,
+        };
+        Ok((in_force, swapped))
+    }
+}
+
+/// Lets go of the image before; what cannot be removed is no reason to fail,
+/// the next apply tries again.
+fn complain(swapped: Swapped) {
+    for leftover in swapped.clean() {
+        eprintln!("filter-agent: {leftover}");
+    }
 }
 
 /// How the XDP program of an interface hangs there now. One that was only
 /// replaced hangs as before; an agent before this one knew how.
-fn mode(applied: &k::Applied, interface: &k::Interface, before: &[Interface]) -> String {
-    let attached = applied.attached.iter().find(|(hook, attached)| {
+fn mode(swapped: &Swapped, interface: &k::Interface, before: &[Interface]) -> String {
+    let attached = swapped.attached.iter().find(|(hook, attached)| {
         hook.ifindex == interface.ifindex
             && matches!(attached, k::Attached::Native | k::Attached::Generic)
     });
@@ -367,13 +423,13 @@ fn note(store: &mut Store, in_force: &InForce, who: &Who) -> Result<(), Failure>
         .map_err(Failure::from)
 }
 
-fn warnings(built: &Built) -> Vec<String> {
-    let of = |list: &crate::control::api::List| {
+fn warnings(lists: &[List]) -> Vec<String> {
+    let of = |list: &List| {
         list.problem
             .as_ref()
             .map(|problem| format!("category {}, {}: {problem}", list.category, list.source))
     };
-    built.lists.iter().filter_map(of).collect()
+    lists.iter().filter_map(of).collect()
 }
 
 /// Whether rooms or groups have other numbers than before.

@@ -1,10 +1,12 @@
 //! Commands that change something: doors, leases, grants, blocks, incidents.
 
+use std::sync::PoisonError;
+
 use ipnet::IpNet;
 use jiff::{SignedDuration, Timestamp};
 
 use super::doors::{self, Target};
-use super::{Daemon, host_wrong, kernel};
+use super::{Core, Daemon, host_wrong, kernel};
 use crate::calendar::state_at;
 use crate::control::api::{
     AddBlock, AddGrant, CloseIncident, CouncilDecision, Detach, Detached, Identity, LiftBlock,
@@ -254,6 +256,8 @@ impl Serve<Detach> for Daemon {
             .iter()
             .map(|interface| interface.name.clone())
             .collect();
+        // An apply that is under way would put it on again.
+        let _alone = self.applying.lock().unwrap_or_else(PoisonError::into_inner);
         let core = self.core();
         Filter::detach(&self.options.pins).map_err(|error| kernel(&error))?;
         drop(core);
@@ -266,7 +270,8 @@ impl Serve<Detach> for Daemon {
 }
 
 impl Daemon {
-    /// The kernel first: the block is in force before the disk is asked.
+    /// The kernel first: the block is in force before the disk is asked, and
+    /// an apply that reads the store meanwhile does not undo it.
     fn block(
         &self,
         who: &Who,
@@ -275,35 +280,24 @@ impl Daemon {
         reason: Option<&str>,
     ) -> Result<Block, Failure> {
         let now = Timestamp::now();
-        self.enforce(target, 0)?;
-        let kept = self.store().change(who, now, |connection| {
-            blocks::add(connection, target, kind, who, reason, now)
-        });
-        match kept {
-            Ok(block) => {
-                self.enforce(target, block.id)?;
-                Ok(block)
-            }
-            Err(error) => {
-                self.write_overrides()?;
-                Err(error.into())
-            }
-        }
-    }
-
-    fn enforce(&self, target: &str, id: i64) -> Result<(), Failure> {
         let mut core = self.core();
-        let secret = core.filter.secret();
-        let everyone = filter_ebpf::abi::Scope::Everyone;
-        let what = doors::blocked(id);
-        match doors::target(target) {
-            Target::Range(range) => core.overrides.set_range(range, everyone, what),
-            Target::Name(name) => {
-                core.overrides
-                    .set_name(doors::name_hash(&secret, name), everyone, what)
-            }
+        core.blocking.push(target.to_owned());
+        let enforced = core.enforce(target, 0);
+        drop(core);
+        let kept = enforced.and_then(|()| {
+            let add = self.store().change(who, now, |connection| {
+                blocks::add(connection, target, kind, who, reason, now)
+            });
+            add.map_err(Failure::from)
+        });
+        let mut store = self.store();
+        let holds = doors::Holds::at(&mut store, now)?;
+        let mut core = self.core();
+        if let Some(at) = core.blocking.iter().position(|other| other == target) {
+            core.blocking.swap_remove(at);
         }
-        .map_err(|error| kernel(&error))
+        core.replace_overrides(&holds)?;
+        kept
     }
 
     fn grants_changed(&self) -> Result<(), Failure> {
@@ -311,6 +305,22 @@ impl Daemon {
         self.write_overrides()?;
         self.wake.notify_one();
         Ok(())
+    }
+}
+
+impl Core {
+    fn enforce(&mut self, target: &str, id: i64) -> Result<(), Failure> {
+        let secret = self.filter.secret();
+        let everyone = filter_ebpf::abi::Scope::Everyone;
+        let what = doors::blocked(id);
+        match doors::target(target) {
+            Target::Range(range) => self.overrides.set_range(range, everyone, what),
+            Target::Name(name) => {
+                self.overrides
+                    .set_name(doors::name_hash(&secret, name), everyone, what)
+            }
+        }
+        .map_err(|error| kernel(&error))
     }
 }
 

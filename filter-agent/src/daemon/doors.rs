@@ -117,19 +117,22 @@ fn slots(mut grants: Vec<(u64, u64)>) -> ([u64; 2], [u64; 2]) {
 /// Overrides of names and of ranges, as the kernel takes them.
 pub(super) type Overrides = (Vec<(u64, Scope, Override)>, Vec<(IpNet, Scope, Override)>);
 
-/// What the blocks and the grants of hosts mean to the image in force.
+/// What the blocks and the grants of hosts mean to the image in force;
+/// `blocking` are targets whose blocks are not in the store yet.
 pub(super) fn overrides(
     policy: &Policy,
     secret: &Secret,
     holds: &Holds,
+    blocking: &[String],
     clock: Clock,
 ) -> Overrides {
     let (mut names, mut ranges) = (Vec::new(), Vec::new());
-    for block in &holds.blocks {
-        match target(&block.target) {
-            Target::Range(range) => ranges.push((range, Scope::Everyone, blocked(block.id))),
+    let stored = holds.blocks.iter().map(|block| (&block.target, block.id));
+    for (block, id) in blocking.iter().map(|target| (target, 0)).chain(stored) {
+        match target(block) {
+            Target::Range(range) => ranges.push((range, Scope::Everyone, blocked(id))),
             Target::Name(name) => {
-                names.push((name_hash(secret, name), Scope::Everyone, blocked(block.id)));
+                names.push((name_hash(secret, name), Scope::Everyone, blocked(id)));
             }
         }
     }

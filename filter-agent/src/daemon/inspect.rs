@@ -278,7 +278,7 @@ impl Daemon {
                 (list.category.clone(), *number, age)
             })
             .collect();
-        let (names, ranges) = self.core().overrides.counts().unwrap_or_default();
+        let (names, ranges) = self.core().overrides.counts();
         let snapshot = Snapshot {
             totals: self.totals(),
             rooms: (0..)
@@ -299,8 +299,8 @@ impl Daemon {
                 .collect(),
             lists,
             maps: vec![
-                ("override_names", f64::from(names) / NAME_OVERRIDES),
-                ("override_ranges", f64::from(ranges) / RANGE_OVERRIDES),
+                ("override_names", names as f64 / NAME_OVERRIDES),
+                ("override_ranges", ranges as f64 / RANGE_OVERRIDES),
             ],
             events: self.counts.events.load(Ordering::Relaxed),
             events_lost: self.counts.events_lost.load(Ordering::Relaxed),

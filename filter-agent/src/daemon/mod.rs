@@ -27,7 +27,9 @@ use tokio::sync::{Notify, mpsc};
 use crate::calendar::access::Clock;
 use crate::control::api::{Interface, List};
 use crate::control::{Code, Failure};
-use crate::kernel::{AccessMap, Filter, KernelError, Overrides, monotonic_now};
+use crate::kernel::{
+    AccessMap, Counters, Filter, Generation, KernelError, Overrides, monotonic_now,
+};
 use crate::metrics::Totals;
 use crate::policy::{Door, HostError, Policy};
 use crate::store::{Salt, Store};
@@ -88,6 +90,11 @@ struct Core {
     now: Arc<InForce>,
     /// The policy before, for events that are still under way.
     before: Option<Arc<InForce>>,
+    /// Its image, while packets may still be in it.
+    leaving: Option<Generation>,
+    /// Hosts and ranges that are blocked in the kernel and not yet in the
+    /// store.
+    blocking: Vec<String>,
     /// Counters of images that are gone.
     totals: Totals,
 }
@@ -190,12 +197,14 @@ impl Daemon {
     fn totals(&self) -> Totals {
         let core = self.core();
         let mut totals = core.totals.clone();
-        if let Ok(counters) = core.filter.counters() {
-            totals.add_image(
-                &counters,
-                &core.now.room_names(),
-                &core.now.category_names(),
-            );
+        let mut add = |counters: Result<Counters, KernelError>, policy: &InForce| {
+            if let Ok(counters) = counters {
+                totals.add_image(&counters, &policy.room_names(), &policy.category_names());
+            }
+        };
+        add(core.filter.counters(), &core.now);
+        if let (Some(leaving), Some(before)) = (&core.leaving, &core.before) {
+            add(leaving.counters(), before);
         }
         totals
     }
@@ -216,7 +225,8 @@ impl Core {
 
     fn replace_overrides(&mut self, holds: &doors::Holds) -> Result<(), Failure> {
         let secret = self.filter.secret();
-        let (names, ranges) = doors::overrides(&self.now.policy, &secret, holds, clock());
+        let blocking = &self.blocking;
+        let (names, ranges) = doors::overrides(&self.now.policy, &secret, holds, blocking, clock());
         self.overrides
             .replace(&names, &ranges)
             .map_err(|error| kernel(&error))

@@ -46,6 +46,15 @@ impl AccessMap {
         &mut self,
         rooms: impl IntoIterator<Item = (u32, &'a Access)> + Clone,
     ) -> Result<()> {
+        self.put(rooms)?;
+        raise_epoch(&mut self.header, |_| {})
+    }
+
+    /// As [`Self::write`], for an image that no hook runs yet.
+    pub(super) fn put<'a>(
+        &mut self,
+        rooms: impl IntoIterator<Item = (u32, &'a Access)> + Clone,
+    ) -> Result<()> {
         let count = self.rooms();
         for (room, access) in rooms.clone() {
             if room >= count {
@@ -62,7 +71,7 @@ impl AccessMap {
                 .set(room, Wire(*access), 0)
                 .map_err(broken("ACCESS"))?;
         }
-        raise_epoch(&mut self.header, |_| {})
+        Ok(())
     }
 }
 

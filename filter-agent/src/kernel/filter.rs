@@ -2,14 +2,13 @@
 //! its place.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
 
 use aya::programs::ProgramInfo;
 use filter_ebpf::abi;
 
 use super::access::AccessMap;
-use super::attach::{self, Attached, Hook, HookKind, Interface, Pinned};
+use super::attach::{self, Attached, Hook, Interface, Pinned};
 use super::contents::Contents;
 use super::counters::Counters;
 use super::error::{KernelError, Result};
@@ -17,6 +16,7 @@ use super::generation::Generation;
 use super::load;
 use super::pins::{self, Pins};
 use super::shared::Shared;
+use super::swap::{Prepared, take_off};
 use super::{object, sys};
 
 /// The filter below one root of the bpf filesystem.
@@ -25,10 +25,10 @@ use super::{object, sys};
 /// [`Filter::detach`].
 #[derive(Debug)]
 pub struct Filter {
-    pins: Pins,
-    shared: Shared,
-    current: Option<Generation>,
-    tcx: bool,
+    pub(super) pins: Pins,
+    pub(super) shared: Shared,
+    pub(super) current: Option<Generation>,
+    pub(super) tcx: bool,
 }
 
 /// What an [`Filter::apply`] did.
@@ -144,19 +144,15 @@ impl Filter {
         Ok(alive)
     }
 
-    /// Puts an image in force on `interfaces`: builds it beside the present
-    /// one, verifies and pins it, then replaces the program of each hook in
-    /// one step. Interfaces that are no longer named are let go.
+    /// Makes an image beside the present one: maps, verified programs, pins.
+    /// Nothing that is in force changes, and dropping the result undoes it.
     ///
     /// # Errors
-    /// The old image is in force, whole, and the new one is gone.
-    pub fn apply(&mut self, contents: &Contents<'_>, interfaces: &[Interface]) -> Result<Applied> {
+    /// When the number is not above the one in force, or the kernel refuses
+    /// a map or program.
+    pub fn prepare(&self, contents: &Contents<'_>) -> Result<Prepared> {
         let number = contents.config.generation;
-        if self.current.as_ref().is_some_and(|c| c.number() >= number) || number == 0 {
-            return Err(KernelError::Contents(format!(
-                "generation {number} is not above the one in force"
-            )));
-        }
+        self.check_number(number)?;
         // What an apply cut short left behind.
         pins::remove(&self.pins.generation(number))?;
         let ebpf = load::load(
@@ -165,28 +161,34 @@ impl Filter {
             &contents.maps,
             Some(&self.shared),
         )?;
-        let next = Generation::pin(&self.pins, number, &ebpf)?;
-        drop(ebpf);
-        let mut swap = Swap {
-            filter: self,
-            next: &next,
-            done: Vec::new(),
-            fresh: Vec::new(),
-        };
-        match swap.run(interfaces) {
-            Ok(()) => {
-                let attached = std::mem::take(&mut swap.fresh);
-                Ok(self.finish(next, interfaces, attached))
-            }
-            Err(error) => {
-                if swap.undo() {
-                    sys::wait_for_running_programs();
-                    // The first error tells more than one of the cleaning.
-                    let _ = next.remove();
-                }
-                Err(error)
-            }
+        let generation = Generation::pin(&self.pins, number, &ebpf)?;
+        let access = AccessMap::open(&generation, &self.shared)?;
+        Ok(Prepared::new(generation, access))
+    }
+
+    /// Puts an image in force on `interfaces`: all steps at once.
+    ///
+    /// # Errors
+    /// The old image is in force, whole, and the new one is gone.
+    pub fn apply(&mut self, contents: &Contents<'_>, interfaces: &[Interface]) -> Result<Applied> {
+        let prepared = self.prepare(contents)?;
+        let mut swapped = self.swap(prepared, interfaces)?;
+        let retired = swapped.retire();
+        Ok(Applied {
+            generation: swapped.generation,
+            attached: std::mem::take(&mut swapped.attached),
+            retired,
+            leftovers: swapped.clean(),
+        })
+    }
+
+    pub(super) fn check_number(&self, number: u32) -> Result<()> {
+        if self.current.as_ref().is_some_and(|c| c.number() >= number) || number == 0 {
+            return Err(KernelError::Contents(format!(
+                "generation {number} is not above the one in force"
+            )));
         }
+        Ok(())
     }
 
     /// Takes the filter off: the only thing that does.
@@ -202,59 +204,6 @@ impl Filter {
         }
         sys::wait_for_running_programs();
         pins::remove(root)
-    }
-
-    /// After every hook runs the new image: let go of what is not needed.
-    fn finish(
-        &mut self,
-        next: Generation,
-        interfaces: &[Interface],
-        attached: Vec<(Hook, Attached)>,
-    ) -> Applied {
-        let generation = next.number();
-        let old = self.current.replace(next);
-        let mut leftovers = Vec::new();
-        let wanted: BTreeSet<Hook> = interfaces.iter().flat_map(Hook::of).collect();
-        let pinned = self.pinned_hooks().unwrap_or_else(|error| {
-            leftovers.push(error);
-            BTreeSet::new()
-        });
-        for hook in pinned.difference(&wanted) {
-            leftovers.extend(take_off(*hook, &self.pins).err());
-        }
-        // The old image may be in the middle of a packet; its program array
-        // and its last counts are needed until it is through.
-        sys::wait_for_running_programs();
-        let retired = old.and_then(|old| match old.counters() {
-            Ok(counters) => Some(Retired {
-                generation: old.number(),
-                counters,
-            }),
-            Err(error) => {
-                leftovers.push(error);
-                None
-            }
-        });
-        leftovers.extend(self.remove_others(generation).err());
-        Applied {
-            generation,
-            attached,
-            retired,
-            leftovers,
-        }
-    }
-
-    /// Removes every folder of another image or layout.
-    fn remove_others(&self, generation: u32) -> Result<()> {
-        for folder in self.pins.generations()? {
-            if !(folder.ours && folder.number == generation) {
-                pins::remove(&folder.path)?;
-            }
-        }
-        for folder in self.pins.stale_shared(self.shared.layout())? {
-            pins::remove(&folder)?;
-        }
-        Ok(())
     }
 
     /// The newest generation that a hook runs.
@@ -278,7 +227,7 @@ impl Filter {
         Ok(None)
     }
 
-    fn pinned_hooks(&self) -> Result<BTreeSet<Hook>> {
+    pub(super) fn pinned_hooks(&self) -> Result<BTreeSet<Hook>> {
         Ok(pins::names(&self.pins.links())?
             .iter()
             .filter_map(|name| Hook::from_pin_name(name))
@@ -296,113 +245,4 @@ fn program_ids(generation: &Generation) -> Result<BTreeMap<&'static str, u32>> {
             Ok((*name, info.id()))
         })
         .collect()
-}
-
-/// Lets go of a hook. A link goes with its pin; a tc filter by netlink.
-fn take_off(hook: Hook, pins: &Pins) -> Result<()> {
-    if hook.kind == HookKind::LanIngress
-        && let Some(name) = interface_name(hook.ifindex)
-    {
-        attach::remove_tc_filter(&name)?;
-    }
-    let path = hook.pin_path(&pins.links());
-    std::fs::remove_file(&path)
-        .map_err(KernelError::io(format!("cannot remove {}", path.display())))
-}
-
-fn interface_name(ifindex: u32) -> Option<String> {
-    nix::net::if_::if_indextoname(ifindex)
-        .ok()?
-        .into_string()
-        .ok()
-}
-
-/// Hook by hook from the old programs to the new ones, or back.
-struct Swap<'a> {
-    filter: &'a Filter,
-    next: &'a Generation,
-    done: Vec<Done>,
-    fresh: Vec<(Hook, Attached)>,
-}
-
-/// A step that can be taken back.
-enum Done {
-    /// The link of this hook ran program number `old` before.
-    Replaced { link: OwnedFd, old: u32 },
-    /// This hook was empty before.
-    Attached(Hook),
-    /// The tc filter of this interface ran the old generation before.
-    Filter(Interface),
-}
-
-impl Swap<'_> {
-    fn run(&mut self, interfaces: &[Interface]) -> Result<()> {
-        for interface in interfaces {
-            for hook in Hook::of(interface) {
-                self.hook(hook, interface)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn hook(&mut self, hook: Hook, interface: &Interface) -> Result<()> {
-        let program = self.next.open(hook.kind.program())?;
-        if hook.kind == HookKind::LanEgress && !self.filter.tcx {
-            let attached =
-                attach::attach_tc_filter(interface, &self.next.path(hook.kind.program()))?;
-            self.done.push(Done::Filter(interface.clone()));
-            self.fresh.push((hook, attached));
-            return Ok(());
-        }
-        let links = self.filter.pins.links();
-        match attach::pinned(hook, &links)? {
-            Pinned::Live { link, program_id } => {
-                sys::link_update(link.as_fd(), program.as_fd()).map_err(|error| {
-                    KernelError::Attach {
-                        interface: interface.name.clone(),
-                        problem: format!("cannot replace {}: {error}", hook.kind.program()),
-                    }
-                })?;
-                self.done.push(Done::Replaced {
-                    link,
-                    old: program_id,
-                });
-                return Ok(());
-            }
-            Pinned::Dead => take_off(hook, &self.filter.pins)?,
-            Pinned::Nothing => {}
-        }
-        let attached = if hook.kind == HookKind::LanEgress {
-            attach::attach_tcx(hook, interface, program.as_fd(), &links)?
-        } else {
-            attach::attach_xdp(hook, interface, program.as_fd(), &links)?
-        };
-        self.done.push(Done::Attached(hook));
-        self.fresh.push((hook, attached));
-        Ok(())
-    }
-
-    /// Takes every step back, the last one first, and tells whether all of
-    /// them were. A hook of which the step cannot be taken back goes on with
-    /// the new image, which is whole too.
-    fn undo(&mut self) -> bool {
-        let mut all = true;
-        while let Some(done) = self.done.pop() {
-            all &= match done {
-                Done::Replaced { link, old } => sys::program_by_id(old)
-                    .and_then(|old| sys::link_update(link.as_fd(), old.as_fd()))
-                    .is_ok(),
-                Done::Attached(hook) => take_off(hook, &self.filter.pins).is_ok(),
-                Done::Filter(interface) => match &self.filter.current {
-                    Some(old) => attach::attach_tc_filter(
-                        &interface,
-                        &old.path(HookKind::LanEgress.program()),
-                    )
-                    .is_ok(),
-                    None => attach::remove_tc_filter(&interface.name).is_ok(),
-                },
-            };
-        }
-        all
-    }
 }

@@ -21,7 +21,7 @@ use super::wire::Wire;
 const MAPS: &[&str] = &["TAIL", "ACCESS", "COUNTERS", "CATEGORY_COUNTERS"];
 
 /// A generation as it lies below its folder.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Generation {
     number: u32,
     folder: PathBuf,

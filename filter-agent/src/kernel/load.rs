@@ -1,6 +1,8 @@
 //! From contents to maps and verified programs in the kernel.
 
+use std::num::NonZero;
 use std::os::fd::{AsFd as _, BorrowedFd};
+use std::sync::{Mutex, PoisonError};
 
 use aya::maps::{Map, MapData, ProgramArray};
 use aya::programs::{Program, ProgramError};
@@ -18,6 +20,17 @@ pub(crate) const LAN_INGRESS: &str = "lan_ingress";
 pub(crate) const WAN_INGRESS: &str = "wan_ingress";
 pub(crate) const LAN_EGRESS: &str = "lan_egress";
 pub(crate) const ENTRIES: &[&str] = &[LAN_INGRESS, WAN_INGRESS, LAN_EGRESS];
+
+/// Programs that take the verifier longest, the longest first.
+const HEAVIEST: &[&str] = &[
+    "judge_dns",
+    "lan_egress",
+    "conclude",
+    "judge",
+    "inspect_dns",
+];
+/// Threads that load programs: two of the programs take half of all time.
+const MAX_THREADS: usize = 4;
 
 /// Lines of a verifier's log that are kept: its verdict stands at the end.
 const LOG_LINES: usize = 12;
@@ -60,20 +73,58 @@ pub(crate) fn load(
     for content in contents {
         fill(&mut ebpf, content)?;
     }
-    for (name, program) in ebpf.programs_mut() {
-        let loaded = match program {
-            Program::Xdp(program) => program.load(),
-            Program::SchedClassifier(program) => program.load(),
-            _ => {
-                return Err(KernelError::Object(format!(
-                    "program {name} has no hook here"
-                )));
-            }
-        };
-        loaded.map_err(|error| verifier_error(name, error))?;
-    }
+    verify(&mut ebpf)?;
     link_tail_calls(&mut ebpf)?;
     Ok(ebpf)
+}
+
+/// Loads every program. The verifier takes most of an apply's time and runs
+/// on the caller's core, so several threads load programs side by side.
+fn verify(ebpf: &mut Ebpf) -> Result<()> {
+    let mut programs: Vec<_> = ebpf.programs_mut().collect();
+    // The longest first, or the last thread finishes late.
+    programs.sort_by_key(|(name, _)| {
+        let heavy = HEAVIEST.iter().position(|heavy| heavy == name);
+        heavy.unwrap_or(HEAVIEST.len())
+    });
+    let queue = Mutex::new(programs.into_iter());
+    let next = || {
+        let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.next()
+    };
+    let work = || -> Result<()> {
+        while let Some((name, program)) = next() {
+            verify_one(name, program)?;
+        }
+        Ok(())
+    };
+    let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+    std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads.min(MAX_THREADS))
+            .map(|_| scope.spawn(work))
+            .collect();
+        let mut done = work();
+        for other in others {
+            let other = other
+                .join()
+                .unwrap_or_else(|_| Err(KernelError::Object("a loading thread died".into())));
+            done = done.and(other);
+        }
+        done
+    })
+}
+
+fn verify_one(name: &str, program: &mut Program) -> Result<()> {
+    let loaded = match program {
+        Program::Xdp(program) => program.load(),
+        Program::SchedClassifier(program) => program.load(),
+        _ => {
+            return Err(KernelError::Object(format!(
+                "program {name} has no hook here"
+            )));
+        }
+    };
+    loaded.map_err(|error| verifier_error(name, error))
 }
 
 fn fill(ebpf: &mut Ebpf, content: &MapContent<'_>) -> Result<()> {

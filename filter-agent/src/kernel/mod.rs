@@ -16,6 +16,7 @@ mod overrides;
 mod pins;
 pub mod preflight;
 mod shared;
+mod swap;
 mod sys;
 mod wire;
 
@@ -32,4 +33,5 @@ pub use object::object;
 pub use overrides::Overrides;
 pub use pins::DEFAULT_ROOT;
 pub use shared::{Shared, fresh_secret};
+pub use swap::{Prepared, Swapped};
 pub(crate) use wire::Wire;

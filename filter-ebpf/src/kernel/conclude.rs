@@ -26,8 +26,7 @@ pub(crate) fn conclude(ctx: XdpContext) -> u32 {
         return xdp_action::XDP_DROP;
     };
     if s.again == AGAIN_FLOW {
-        let opinion = decide(s);
-        s.set_opinion(opinion);
+        decide(s);
         s.protocol = s.flow.protocol;
         keep(s);
         if s.flow.pending != 0 && s.verdict() == Verdict::Pass && s.meta.payload_len > 0 {
@@ -55,8 +54,7 @@ pub(crate) fn conclude(ctx: XdpContext) -> u32 {
         return finish(&ctx, s);
     }
     describe(s, hello);
-    let opinion = decide(s);
-    s.set_opinion(opinion);
+    decide(s);
     if s.inside_head != 0 && s.verdict() == Verdict::Pass {
         // The rest of the next head is fed on; the verdict waits for it.
         s.flow.pending = 1;
@@ -114,9 +112,32 @@ pub(crate) fn describe(s: &mut Scratch, hello: &mut Hello) {
     s.flow.exact = s.suffixes.exact;
 }
 
-/// Judges `s.flow` by the row and tables that hold now.
+/// Judges `s.flow` by the row and tables that hold now; the outcome is in
+/// `s`.
 #[inline(always)]
-pub(crate) fn decide(s: &mut Scratch) -> Opinion {
+pub(crate) fn decide(s: &mut Scratch) {
+    if decide_flow(s) != 0 {
+        s.set(Verdict::Drop, Reason::Internal);
+    }
+}
+
+/// As [`lookup::address_categories`] a global function to BPF, or the
+/// verifier would follow it anew behind every path that leads here. To the
+/// verifier its argument may be null.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn decide_flow(s: *mut Scratch) -> u64 {
+    // SAFETY: callers pass their own scratch, which nobody else has.
+    let Some(s) = (unsafe { s.as_mut() }) else {
+        return 1;
+    };
+    let opinion = opinion(s);
+    s.set_opinion(opinion);
+    0
+}
+
+#[inline(always)]
+pub(crate) fn opinion(s: &mut Scratch) -> Opinion {
     let Some(group) = GROUPS.get(s.group) else {
         return s.row.deny(Reason::Internal, NO_CATEGORY);
     };

@@ -115,8 +115,7 @@ pub(crate) fn judge_dns(ctx: XdpContext) -> u32 {
     let Some(s) = scratch() else {
         return xdp_action::XDP_DROP;
     };
-    let opinion = decide(s);
-    s.set_opinion(opinion);
+    decide(s);
     // What could not be read is told nothing by name.
     if s.failed == 0 {
         tell(s);

@@ -15,7 +15,7 @@ use filter_ebpf::{
 };
 
 use super::{
-    conclude::decide,
+    conclude::opinion,
     finish::settle,
     ingress::{begin, is_current, slot},
     judge::{open, room},
@@ -129,8 +129,25 @@ fn look(s: &mut Scratch) -> bool {
             return passed(s);
         }
         s.flow = *flow;
-        s.again = 1;
+        s.again = u8::from(!syn_ack);
     }
+    judge_egress(s) != 0
+}
+
+/// A packet that no current flow speaks for: 1 where it may go on. A global
+/// function to BPF, see `conclude::decide_flow`.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn judge_egress(s: *mut Scratch) -> u64 {
+    // SAFETY: the caller passes its own scratch, which nobody else has.
+    let Some(s) = (unsafe { s.as_mut() }) else {
+        return 0;
+    };
+    u64::from(look_anew(s))
+}
+
+#[inline(always)]
+fn look_anew(s: &mut Scratch) -> bool {
     let client_side = s.meta.key.server;
     s.range_mask = lookup::address(&client_side, s.meta.flags & MetaFlags::IPV6 != 0);
     if s.range_mask & OWN_NETWORK != 0 {
@@ -150,11 +167,11 @@ fn look(s: &mut Scratch) -> bool {
         return false;
     }
     lookup::range_override(s);
-    if s.again == 0 || syn_ack {
+    if s.again == 0 {
         s.set(Verdict::Pass, Reason::Handshake);
         return passed(s);
     }
-    let opinion = decide(s);
+    let opinion = opinion(s);
     s.set_opinion(opinion);
     s.verdict() == Verdict::Pass && passed(s)
 }
