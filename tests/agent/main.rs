@@ -2,7 +2,10 @@
 //! and a kill that nobody meant.
 
 mod control;
+mod guide;
 mod life;
+mod roles;
+mod units;
 mod watch;
 
 /// A room with and one without a teacher's lease.

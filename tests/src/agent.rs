@@ -24,18 +24,36 @@ pub struct Agent<'a> {
     lab: &'a Lab,
     process: Background,
     files: Scratch,
+    /// Further arguments of `run`.
+    arguments: Vec<String>,
 }
 
 impl<'a> Agent<'a> {
     /// Starts the agent with this policy and waits until it filters.
     pub fn start(lab: &'a Lab, policy: &str) -> Result<Self> {
+        Self::start_with(lab, policy, &[], &[])
+    }
+
+    /// As [`Self::start`], with files beside the policy and further arguments
+    /// of `run`.
+    pub fn start_with(
+        lab: &'a Lab,
+        policy: &str,
+        beside: &[(&str, &str)],
+        arguments: &[&str],
+    ) -> Result<Self> {
         let files = Scratch::new()?;
         files.write("policy.toml", policy)?;
-        let process = spawn(lab, files.path())?;
+        for (name, text) in beside {
+            files.write(name, text)?;
+        }
+        let arguments: Vec<String> = arguments.iter().map(|word| (*word).to_owned()).collect();
+        let process = spawn(lab, files.path(), &arguments)?;
         let mut agent = Self {
             lab,
             process,
             files,
+            arguments,
         };
         agent.wait()?;
         Ok(agent)
@@ -53,7 +71,7 @@ impl<'a> Agent<'a> {
 
     /// Starts it again after [`Self::kill`], with the policy as it is now.
     pub fn restart(&mut self) -> Result<()> {
-        self.process = spawn(self.lab, self.files.path())?;
+        self.process = spawn(self.lab, self.files.path(), &self.arguments)?;
         self.wait()
     }
 
@@ -84,7 +102,38 @@ impl<'a> Agent<'a> {
 
     /// Runs a subcommand to its end.
     pub fn try_command(&self, arguments: &[&str]) -> Result<Finished> {
-        finish(self.lab.router.command(program()).args(arguments), COMMAND)
+        self.try_as(&[], arguments)
+    }
+
+    /// As [`Self::try_command`], started by another program, such as
+    /// `setpriv` with its arguments.
+    pub fn try_as(&self, starter: &[&str], arguments: &[&str]) -> Result<Finished> {
+        let mut command = match starter {
+            [] => self.lab.router.command(program()),
+            [first, rest @ ..] => {
+                let mut command = self.lab.router.command(first);
+                command.args(rest).arg(program());
+                command
+            }
+        };
+        // What is looked for in the answers is English.
+        finish(command.env("LC_ALL", "C").args(arguments), COMMAND)
+    }
+
+    /// Runs a line as a person types it, in the folder of the policy.
+    pub fn shell(&self, line: &str) -> Result<Finished> {
+        let folder = program();
+        let folder = folder.parent().context("the program lies in a folder")?;
+        let path = std::env::var("PATH").unwrap_or_default();
+        let mut command = self.lab.router.command("sh");
+        command
+            .env("LC_ALL", "C")
+            .env("PATH", format!("{}:{path}", folder.display()))
+            .args([
+                "-c",
+                &format!("cd '{}' && {line}", self.files.path().display()),
+            ]);
+        finish(&mut command, COMMAND)
     }
 
     /// Runs a subcommand that must succeed; returns what it printed.
@@ -122,13 +171,14 @@ impl<'a> Agent<'a> {
     }
 }
 
-fn spawn(lab: &Lab, files: &Path) -> Result<Background> {
+fn spawn(lab: &Lab, files: &Path, arguments: &[String]) -> Result<Background> {
     Background::start(
         lab.router
             .command(program())
             .arg("run")
             .arg("--policy")
-            .arg(files.join("policy.toml")),
+            .arg(files.join("policy.toml"))
+            .args(arguments),
         &files.join("agent.log"),
     )
 }

@@ -9,7 +9,7 @@ use std::fs::{self, File};
 use std::io::Write as _;
 use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
 
@@ -135,6 +135,18 @@ impl Host {
             String::from_utf8_lossy(&output.stderr).trim()
         );
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// Adds lines to a file for this host alone; the machine's stays as it is.
+    pub fn overlay(&self, path: &Path, more: &str) -> Result<()> {
+        self.run(|| {
+            let text = fs::read_to_string(path)? + more;
+            let own = Path::new("/run").join(path.file_name().context("a file has a name")?);
+            fs::write(&own, text)?;
+            let none = None::<&str>;
+            mount(Some(&own), path, none, MsFlags::MS_BIND, none)
+                .with_context(|| format!("cannot cover {}", path.display()))
+        })
     }
 
     /// Writes a network setting, such as `net/ipv4/ip_forward`.

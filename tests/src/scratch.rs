@@ -27,9 +27,12 @@ impl Scratch {
         &self.0
     }
 
-    /// Writes a file into the folder; returns its path.
+    /// Writes a file into the folder or one below it; returns its path.
     pub fn write(&self, name: &str, content: &str) -> Result<PathBuf> {
         let path = self.0.join(name);
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
         fs::write(&path, content).with_context(|| format!("cannot write {}", path.display()))?;
         Ok(path)
     }

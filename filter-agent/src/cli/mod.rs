@@ -9,6 +9,7 @@ mod detach;
 mod events;
 mod explain;
 mod grant;
+mod help;
 mod incidents;
 mod lease;
 mod lists;
@@ -33,7 +34,8 @@ use crate::words::{Language, Word};
 
 /// The packet filter of a school's router.
 #[derive(Debug, Parser)]
-#[command(name = "filter-agent", version, after_help = exit_codes())]
+#[command(name = "filter-agent", version, disable_help_subcommand = true)]
+#[command(after_help = after_help())]
 struct Cli {
     #[command(flatten)]
     common: Common,
@@ -107,6 +109,9 @@ enum Command {
     Lists(lists::Command),
     /// Take the filter off: nothing is filtered afterwards.
     Detach(detach::Args),
+    /// The guide for the responsible person, from the regulation to a running
+    /// filter; or what one command takes.
+    Help(help::Args),
 }
 
 /// Reads the arguments, does what they say, and tells the exit code.
@@ -133,6 +138,7 @@ pub fn main() -> ExitCode {
         Command::Audit(args) => audit::run(args, common),
         Command::Lists(command) => lists::run(command, common),
         Command::Detach(args) => detach::run(args, common),
+        Command::Help(args) => help::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -151,8 +157,8 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn exit_codes() -> String {
-    let mut text = "Exit codes:\n  0  done".to_owned();
+fn after_help() -> String {
+    let mut text = "Begin with: filter-agent help\n\nExit codes:\n  0  done".to_owned();
     for code in Code::all() {
         text += &format!("\n  {}  {}", code.exit(), code.meaning());
     }

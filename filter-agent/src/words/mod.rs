@@ -6,6 +6,7 @@
 //! which the command line makes the sentence in its reader's language. So
 //! JSON is the same in every locale.
 
+mod guide;
 mod label;
 mod language;
 mod message;
@@ -13,6 +14,7 @@ mod reason;
 mod said;
 mod state;
 
+pub use guide::{commands, guide};
 pub use label::Word;
 pub use language::Language;
 pub use message::Message;
