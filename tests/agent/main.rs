@@ -2,12 +2,9 @@
 //! and a kill that nobody meant.
 
 mod control;
-mod ends;
 mod guide;
 mod life;
-mod notify;
 mod roles;
-mod store;
 mod units;
 mod watch;
 

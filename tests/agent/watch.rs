@@ -1,7 +1,7 @@
 //! What the agent learns from real traffic: shadows and incidents.
 
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, ensure};
 use filter_tests::agent::Agent;
@@ -25,26 +25,110 @@ fn until_told(agent: &Agent<'_>, arguments: &[&str], word: &str) -> Result<Strin
     anyhow::bail!("{arguments:?} never told {word}: {answer}")
 }
 
+/// A policy on trial lets pass what is denied and denies what passes; the one in force stays, and nothing about a device is told or kept.
 #[test]
-fn a_shadow_tells_what_it_would_let_pass_and_enforces_nothing() -> Result<()> {
+fn a_shadow_tells_of_both_directions_and_enforces_nothing() -> Result<()> {
+    const OTHER: &str = "play.example.org";
     let lab = Lab::new(&ROOMS)?;
-    let servers = Servers::start(&lab.server, &["wiki.example.net"])?;
+    let servers = Servers::start(&lab.server, &["wiki.example.net", OTHER])?;
     let agent = Agent::start(&lab, POLICY)?;
-    let lax = POLICY.replace("deny = [\"social\", ", "deny = [");
-    let file = agent.write_policy(&lax)?.display().to_string();
-    let said = agent.command(&["apply", &file, "--shadow", "45m"])?;
-    ensure!(said.contains("~ group pupils"), "{said}");
     let room = lab.room("tagged")?;
-    let seen = visit(
-        Client::Curl,
-        &room.client,
-        servers.authority(),
-        "wiki.example.net",
-        SERVERS[0],
-    )?;
-    ensure!(seen.seen == Seen::Refused, "{seen:?}");
-    let status = until_told(&agent, &["status", "--json"], "wiki.example.net")?;
-    ensure!(status.contains("\"then\": \"pass\""), "{status}");
+    let try_host = |host| {
+        visit(
+            Client::Curl,
+            &room.client,
+            servers.authority(),
+            host,
+            SERVERS[0],
+        )
+    };
+    let judged = || -> Result<()> {
+        let seen = [try_host("wiki.example.net")?, try_host(OTHER)?];
+        ensure!(
+            seen[0].seen == Seen::Refused && seen[1].seen != Seen::Refused,
+            "{seen:?}"
+        );
+        Ok(())
+    };
+    // Before a policy is on trial nothing is told of what passes.
+    judged()?;
+    let events = |agent: &Agent<'_>| -> Result<u64> {
+        let metrics = agent.metrics()?;
+        let value = metrics
+            .lines()
+            .find_map(|line| line.strip_prefix("school_filter_events_total "));
+        Ok(value.unwrap_or_default().parse()?)
+    };
+    let before = events(&agent)?;
+    judged()?;
+    sleep(Duration::from_millis(300));
+    ensure!(events(&agent)? == before + 1, "{before}");
+
+    let other = POLICY.replace("hosts = [\"example.net\"]", "hosts = [\"example.org\"]");
+    let file = agent.write_policy(&other)?.display().to_string();
+    agent.command(&["apply", &file, "--shadow", "45m"])?;
+    judged()?;
+    judged()?;
+    let status = until_told(&agent, &["status", "--json"], "\"would_refuse\": 2")?;
+    let status: serde_json::Value = serde_json::from_str(&status)?;
+    let shadow = &status["shadow"];
+    ensure!(
+        shadow["would_pass"] == 2 && shadow["different"] == 4 && shadow["lost"] == 0,
+        "{shadow:#}"
+    );
+    let cause = |refuse: u64, pass: u64| {
+        serde_json::json!({
+            "room": "lab-1", "reason": "name_denied", "category": "social",
+            "would_refuse": refuse, "would_pass": pass,
+        })
+    };
+    ensure!(
+        shadow["rooms"] == serde_json::json!([cause(2, 2)]),
+        "{shadow:#}"
+    );
+    let text = agent.command(&["status"])?;
+    ensure!(
+        text.contains("lab-1: 2 more would be refused, 2 more would pass: social."),
+        "{text}"
+    );
+    for (host, now, then) in [
+        ("wiki.example.net", "reject", "pass"),
+        (OTHER, "pass", "reject"),
+    ] {
+        let told = shadow["examples"].as_array().is_some_and(|examples| {
+            examples.iter().any(|example| {
+                example["host"] == host && example["now"] == now && example["then"] == then
+            })
+        });
+        ensure!(told, "{host}: {shadow:#}");
+    }
+    let client = room.v4().to_string();
+    let kept = agent.command(&["audit", "--json"])? + &shadow.to_string();
+    ensure!(
+        !kept.contains(&client) && !agent.log().contains(OTHER),
+        "{kept}"
+    );
+    // Another timetable: the room would be closed.
+    let days = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+    let today = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs() / 86_400;
+    let in_three_days = days[(today as usize + 3) % 7];
+    let window = format!("vlan = 20\nopen = [\"{in_three_days} 08:00-08:40\"]");
+    let file = agent.write_policy(&POLICY.replace("vlan = 20", &window))?;
+    agent.command(&["apply", &file.display().to_string(), "--shadow", "45m"])?;
+    judged()?;
+    let status = until_told(&agent, &["status", "--json"], "\"would_refuse\": 1")?;
+    ensure!(
+        status.contains("\"room_closed\"") && status.contains("\"would_pass\": 0"),
+        "{status}"
+    );
+    // It ends by itself: the kernel tells of passing flows no more.
+    agent.command(&["apply", &file.display().to_string(), "--shadow", "1s"])?;
+    sleep(Duration::from_secs(3));
+    let before = events(&agent)?;
+    let seen = try_host(OTHER)?;
+    ensure!(seen.seen != Seen::Refused, "{seen:?}");
+    sleep(Duration::from_millis(300));
+    ensure!(events(&agent)? == before, "{before}");
     Ok(())
 }
 

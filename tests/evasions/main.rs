@@ -7,10 +7,8 @@
 )]
 
 mod dns;
-mod flood;
 mod hello;
 mod http;
-mod quic;
 mod stream;
 mod tcp;
 mod tls;

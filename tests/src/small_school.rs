@@ -50,8 +50,6 @@ pub struct School {
     pub doors: Vec<Access>,
     secret: filter_ebpf::abi::Secret,
     pub untagged: Option<u32>,
-    /// Connections whose start was not seen do not pass.
-    pub strict: bool,
     pub subnets: Vec<IpNet>,
     /// UNIX nanoseconds of the first frame; else its own time.
     pub at: Option<u64>,
@@ -147,7 +145,6 @@ impl School {
             doors,
             secret,
             untagged: None,
-            strict: false,
             subnets: Vec::new(),
             at: None,
         })
@@ -186,7 +183,6 @@ impl School {
         let doors = self.doors.clone();
         let options = Options {
             untagged: self.untagged,
-            strict: self.strict,
             at: self.at,
             subnets: self.subnets,
             doors: Box::new(move |_| doors.clone()),

@@ -3,13 +3,14 @@
 
 use std::io::{self, Write as _};
 
+use filter_ebpf::abi::Reason;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::Common;
 use crate::control::{Code, Failure};
-use crate::words::{Language, Message, Said, Word};
+use crate::words::{Language, Message, Said, Word, sentence};
 
 /// Prints JSON, or lets `text` print for people.
 pub(crate) fn print<T: Serialize>(
@@ -50,6 +51,14 @@ impl Screen {
 
     pub(crate) fn say(&self, said: &Said) -> String {
         said.in_language(self.language)
+    }
+
+    /// What a reason means, by its name.
+    pub(crate) fn reason(&self, name: &str) -> String {
+        let mut all = Reason::ALL.iter();
+        all.find(|reason| reason.name() == name)
+            .map_or(name, |reason| sentence(*reason, self.language))
+            .to_owned()
     }
 
     /// The word for a verdict's name.

@@ -48,7 +48,9 @@ fn status(screen: &Screen) -> String {
         "warnings": [said(problem)],
         "shadow": {
             "policy": "new.toml", "until": "2026-11-24T03:45:00Z", "compared": 100,
-            "different": 2, "examples": [
+            "different": 2, "would_pass": 2, "rooms": [
+                {"room": "101", "reason": "name_denied", "category": "social",
+                 "would_refuse": 0, "would_pass": 2}], "examples": [
                 {"room": "101", "host": "vk.com", "now": "reject", "then": "pass", "flows": 2}]},
     }));
     status::text(screen, &status)

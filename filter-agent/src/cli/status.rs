@@ -67,6 +67,19 @@ pub(super) fn text(screen: &Screen, status: &Status) -> String {
             .with("different", count(shadow.different))
             .with("compared", count(shadow.compared));
         text += &format!("\n{}\n", say(said));
+        for room in &shadow.rooms {
+            let reason = screen.reason(&room.reason);
+            let cause = match &room.category {
+                Some(category) => format!("{category}. {reason}"),
+                None => reason,
+            };
+            let said = Said::new(Message::StatusShadowRoom)
+                .with("room", &room.room)
+                .with("refuse", count(room.would_refuse))
+                .with("pass", count(room.would_pass))
+                .with("cause", cause);
+            text += &format!("  {}\n", say(said));
+        }
         for example in &shadow.examples {
             let said = Said::new(Message::StatusShadowExample)
                 .with("room", &example.room)

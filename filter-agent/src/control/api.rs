@@ -117,8 +117,34 @@ pub struct Shadow {
     pub compared: u64,
     /// Flows that it would have judged otherwise.
     pub different: u64,
+    /// Of them, those that pass and would be refused.
+    #[serde(default)]
+    pub would_refuse: u64,
+    /// Of them, those that are refused and would pass.
+    #[serde(default)]
+    pub would_pass: u64,
+    /// Flows whose first packet does not tell what it would do.
+    #[serde(default)]
+    pub undecided: u64,
+    /// Packets of which the kernel could not tell.
+    #[serde(default)]
+    pub lost: u64,
+    /// Differences by room and cause, the most frequent first.
+    #[serde(default)]
+    pub rooms: Vec<ShadowRoom>,
     /// The most frequent differences first, at most twenty.
     pub examples: Vec<Difference>,
+}
+
+/// What a shadow policy judges otherwise in a room for one cause.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShadowRoom {
+    pub room: String,
+    /// Why the one that refuses does so.
+    pub reason: String,
+    pub category: Option<String>,
+    pub would_refuse: u64,
+    pub would_pass: u64,
 }
 
 /// Something that a shadow policy judges otherwise.
@@ -128,6 +154,11 @@ pub struct Difference {
     pub host: String,
     pub now: String,
     pub then: String,
+    /// Why the one that refuses does so.
+    #[serde(default)]
+    pub reason: String,
+    #[serde(default)]
+    pub category: Option<String>,
     pub flows: u64,
 }
 

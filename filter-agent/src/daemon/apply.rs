@@ -87,6 +87,10 @@ pub(super) fn start(options: &Options, read: Read, store: &mut Store) -> Result<
         totals: Totals::default(),
     };
     core.replace_overrides(&holds)?;
+    // The comparison went with the agent that made it.
+    core.overrides
+        .set_trial(0)
+        .map_err(|error| kernel(&error))?;
     Ok(core)
 }
 
@@ -213,6 +217,9 @@ impl Daemon {
             })?;
             let shadow = Shadow::new(read.policy, built.image, filter.secret(), until);
             *self.shadow.lock().unwrap_or_else(PoisonError::into_inner) = Some(shadow);
+            self.write_doors()?;
+            let trial = self.core().overrides.set_trial(clock().monotonic(until));
+            trial.map_err(|error| kernel(&error))?;
         }
         Ok(applied)
     }

@@ -20,6 +20,8 @@ impl Daemon {
     /// Takes one event in.
     pub(super) fn event(&self, event: &Event) {
         self.counts.events.fetch_add(1, Ordering::Relaxed);
+        let untold = u64::from(event.untold);
+        self.counts.events_lost.fetch_add(untold, Ordering::Relaxed);
         let Some(in_force) = self.policy_of(event.generation) else {
             self.counts.events_lost.fetch_add(1, Ordering::Relaxed);
             return;
@@ -34,6 +36,14 @@ impl Daemon {
         let category = in_force.policy.categories.get(usize::from(event.category));
         let reason = Reason::from_u8(event.reason);
         let verdict = Verdict::from_u8(event.verdict);
+        if let Some(shadow) = &mut *self.shadow.lock().unwrap_or_else(PoisonError::into_inner) {
+            let category = category.map(|category| &*category.name);
+            shadow.compare(&room.name, host.as_deref(), category, event, now);
+        }
+        if verdict == Verdict::Pass {
+            // Told for the comparison alone; no eye watches who reads what.
+            return;
+        }
         self.tell_followers(|| {
             Some(EventLine {
                 time: wall(event.time),
@@ -53,10 +63,7 @@ impl Daemon {
                 port: event.key.server_port,
             })
         });
-        if let Some(shadow) = &mut *self.shadow.lock().unwrap_or_else(PoisonError::into_inner) {
-            shadow.compare(&room.name, host.as_deref(), event, now);
-        }
-        if verdict == Verdict::Pass || !is_try(reason) {
+        if !is_try(reason) {
             return;
         }
         let category = match category {
@@ -159,20 +166,6 @@ impl Daemon {
         };
         let mut salts = self.salts.lock().unwrap_or_else(PoisonError::into_inner);
         Some(salts.entry(lesson.to_owned()).or_insert(salt).clone())
-    }
-
-    /// Forgets the keys in memory of lessons before yesterday: what is to be
-    /// opened later has its key in the store, under retention.
-    pub(super) fn forget_salts(&self, now: Timestamp) {
-        let today = self.in_force().policy.date(now);
-        let kept = [
-            today.to_string(),
-            today.yesterday().unwrap_or(today).to_string(),
-        ];
-        self.salts
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .retain(|lesson, _| kept.iter().any(|day| lesson.starts_with(day)));
     }
 
     /// `line` is only made when somebody follows.

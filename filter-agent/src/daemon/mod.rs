@@ -177,6 +177,9 @@ impl Daemon {
         let now = Timestamp::now();
         let mut store = self.store();
         let holds = doors::Holds::at(&mut store, now)?;
+        if let Some(shadow) = &mut *self.shadow.lock().unwrap_or_else(PoisonError::into_inner) {
+            shadow.write_doors(&holds, clock());
+        }
         let mut core = self.core();
         let Core { access, now, .. } = &mut *core;
         let doors = doors::doors(&now.policy, &now.groups, &holds, clock());

@@ -66,7 +66,6 @@ pub(crate) fn rehearse(
     let contents = Contents::new(&image, &first, &response).map_err(|error| internal(&error))?;
     let options = Options {
         untagged,
-        strict: false,
         at: at.map(|at| at.as_nanosecond().max(0) as u64),
         subnets: policy
             .rooms

@@ -143,6 +143,18 @@ impl Overrides {
         Ok(())
     }
 
+    /// Lets the kernel tell of judged flows that pass, too, until a moment on
+    /// CLOCK_MONOTONIC in nanoseconds (to the second); 0 ends it.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn set_trial(&mut self, until: u64) -> Result<()> {
+        let broken = || broken("OVERRIDE_HEADER");
+        let Wire(mut header) = self.header.get(&0, 0).map_err(broken())?;
+        header.trial_until = until.div_ceil(1 << 30).try_into().unwrap_or(u32::MAX);
+        self.header.set(0, Wire(header), 0).map_err(broken())
+    }
+
     /// Overrides in the kernel: of names, of ranges.
     pub fn counts(&self) -> (usize, usize) {
         (self.written_names.len(), self.written_ranges.len())

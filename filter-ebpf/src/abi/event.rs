@@ -23,7 +23,10 @@ pub struct Event {
     pub name_len: u8,
     pub reserved: u8,
     pub packet_bytes: u32,
-    pub reserved2: [u32; 4],
+    /// Packets of which this core could not tell since its last event, for
+    /// want of budget or of room in the ring.
+    pub untold: u32,
+    pub reserved2: [u32; 3],
     pub reserved3: u32,
     /// The name as sent, in lower case.
     pub name: [u8; NAME_MAX],

@@ -13,7 +13,9 @@ pub struct OverrideHeader {
     pub names: u32,
     /// Entries in the range tables.
     pub ranges: u32,
-    pub reserved: u32,
+    /// Until when judged flows that pass are told too, for a policy on trial:
+    /// CLOCK_MONOTONIC in units of 2^30 ns, 0 for never. It ends by itself.
+    pub trial_until: u32,
 }
 
 /// For whom an override holds.

@@ -55,9 +55,6 @@ pub(crate) fn conclude(ctx: XdpContext) -> u32 {
     }
     describe(s, hello);
     decide(s);
-    if s.repeated != 0 && s.verdict() == Verdict::Pass {
-        s.name_len = 0;
-    }
     if s.inside_head != 0 && s.verdict() == Verdict::Pass {
         // The rest of the next head is fed on; the verdict waits for it.
         s.flow.pending = 1;
@@ -265,6 +262,12 @@ impl Step for Walk<'_> {
             }
             s.flow.suffixes[at]
         };
+        // Overrides first: what they leave on the stack is gone then.
+        if self.overridden != 0 {
+            let (blocked, granted) = lookup::name_override(s, hash);
+            s.names.blocked |= u8::from(blocked);
+            s.names.granted |= u8::from(granted);
+        }
         let (listed, excepted) = lookup::name(hash);
         let mask = listed & !s.names.hidden;
         s.names.hidden |= excepted;
@@ -276,11 +279,6 @@ impl Step for Walk<'_> {
             s.names.mask |= mask;
         } else if s.names.mask & relevant == 0 {
             s.names.mask = mask;
-        }
-        if self.overridden != 0 {
-            let (blocked, granted) = lookup::name_override(s, hash);
-            s.names.blocked |= u8::from(blocked);
-            s.names.granted |= u8::from(granted);
         }
         ControlFlow::Continue(())
     }

@@ -187,10 +187,7 @@ fn passed(s: &mut Scratch) -> bool {
 
 /// A server took a connection: what was judged under another start is about
 /// an older one, or was a decoy.
-///
-/// Not inlined: what it keeps on the stack must not add to what `decide`
-/// keeps there.
-#[inline(never)]
+#[inline(always)]
 fn begin_stream(s: &mut Scratch) {
     let first = s.meta.ack;
     stream::syn_ack(&s.meta.key, first);

@@ -4,19 +4,22 @@ use aya_ebpf::{
     bindings::xdp_action, helpers::generated::bpf_ktime_get_coarse_ns, programs::XdpContext,
 };
 use filter_ebpf::{
-    abi::{Reason, Tail, Verdict, counter_index},
+    abi::{Protocol, Reason, Tail, Verdict, counter_index},
     judge::NO_CATEGORY,
 };
 
 use super::{
     maps::{
-        CATEGORY_COUNTERS, COUNTERS, EVENTS, REPORT_BUDGET, REPORTED, SCRATCH, TAIL, TRACE, config,
+        CATEGORY_COUNTERS, COUNTERS, EVENTS, OVERRIDE_HEADER, REPORT_BUDGET, REPORTED, SCRATCH,
+        TAIL, TRACE, config,
     },
     scratch::Scratch,
 };
 
 /// Events a core may send per second.
 const REPORTS_PER_SECOND: u64 = 2_000;
+/// How many of them may tell of flows that pass: denials come first.
+const PASSES_PER_SECOND: u64 = 1_000;
 const SECOND: u64 = 1_000_000_000;
 
 /// This packet's scratch.
@@ -99,26 +102,60 @@ pub(crate) fn settle(s: &mut Scratch) {
     count(s.room, verdict, Reason::from_u8(s.reason), s.meta.frame_len);
     count_category(s.category, verdict, s.meta.frame_len);
     if config!(trace) != 0 {
-        trace(s);
-    } else if verdict != Verdict::Pass {
-        report(s);
+        fill_event(s);
+        // Where replay reads it.
+        if let Some(trace) = TRACE.get_ptr_mut(0) {
+            // SAFETY: the one value of the map, where the scratch does not
+            // lie; replay waits for us.
+            unsafe {
+                core::ptr::copy_nonoverlapping(&raw const s.event, &raw mut (*trace).event, 1)
+            };
+        }
+        return;
+    }
+    s.told = u64::from(s.reason);
+    let limit = if verdict != Verdict::Pass {
+        REPORTS_PER_SECOND
+    } else if is_judged(s) && on_trial(s) {
+        if s.name_len != 0 {
+            // Requests of one connection may name many hosts.
+            s.told |= s.flow.exact << 8;
+        }
+        PASSES_PER_SECOND
+    } else {
+        return;
+    };
+    report(s, limit);
+}
+
+/// Whether a policy gave this verdict, and not the state of a connection. A
+/// query is not told: what is asked for is seen when it is reached for.
+#[inline(always)]
+fn is_judged(s: &Scratch) -> bool {
+    const REASONS: u64 = 1 << Reason::RangeAllowed as u64
+        | 1 << Reason::NameAllowed as u64
+        | 1 << Reason::DefaultOpen as u64
+        | 1 << Reason::Unnamed as u64
+        | 1 << Reason::EncryptedName as u64
+        | 1 << Reason::UnknownProtocol as u64
+        | 1 << Reason::Tunnel as u64
+        | 1 << Reason::Proxy as u64;
+    s.protocol != Protocol::Dns as u8 && REASONS >> (s.reason & 63) & 1 != 0
+}
+
+/// Whether a policy is on trial beside the one in force.
+#[inline(always)]
+fn on_trial(s: &Scratch) -> bool {
+    match OVERRIDE_HEADER.get(0) {
+        Some(header) => s.now >> 30 < u64::from(header.trial_until),
+        None => false,
     }
 }
 
-/// Writes the outcome where replay reads it.
+/// Sends an event: one per flow and `told`, and never more than the ring and
+/// its reader can bear.
 #[inline(always)]
-fn trace(s: &mut Scratch) {
-    fill_event(s);
-    if let Some(trace) = TRACE.get_ptr_mut(0) {
-        // SAFETY: the one value of the map; replay waits for us.
-        unsafe { (*trace).event = s.event };
-    }
-}
-
-/// Sends an event: one per flow and reason, and never more than the ring
-/// and its reader can bear.
-#[inline(always)]
-fn report(s: &mut Scratch) {
+fn report(s: &mut Scratch, limit: u64) {
     let Some(budget) = REPORT_BUDGET.get_ptr_mut(0) else {
         return;
     };
@@ -128,23 +165,30 @@ fn report(s: &mut Scratch) {
         budget[0] = s.now;
         budget[1] = 0;
     }
-    if budget[1] >= REPORTS_PER_SECOND {
-        return;
-    }
     // Not a part of the connection: a resent segment is no news.
     if s.reason == Reason::OutOfOrder as u8 {
         return;
     }
-    // SAFETY: the value is copied at once.
-    let last = unsafe { REPORTED.get(&s.meta.key).copied() };
-    if last == Some(u64::from(s.reason)) {
+    if budget[1] >= limit {
+        budget[2] += 1;
         return;
     }
-    let reason = u64::from(s.reason);
-    let _ = REPORTED.insert(&s.meta.key, reason, 0);
+    // SAFETY: the value is read at once.
+    if let Some(last) = unsafe { REPORTED.get(&s.meta.key) }
+        && *last == s.told
+    {
+        return;
+    }
+    let _ = REPORTED.insert(&s.meta.key, &s.told, 0);
     budget[1] += 1;
+    s.event.untold = budget[2] as u32;
     fill_event(s);
-    let _ = EVENTS.output(&s.event, 0);
+    let sent = EVENTS.output(&s.event, 0);
+    if sent.is_ok() {
+        budget[2] = 0;
+    } else {
+        budget[2] += 1;
+    }
 }
 
 #[inline(always)]

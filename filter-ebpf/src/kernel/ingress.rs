@@ -81,7 +81,6 @@ pub(crate) fn begin(s: &mut Scratch) {
     s.range_blocked = 0;
     s.range_granted = 0;
     s.inside_head = 0;
-    s.repeated = 0;
     s.event.set = 0;
 }
 
@@ -129,10 +128,7 @@ fn established(ctx: &XdpContext, view: &View, flow: &mut Flow, s: &mut Scratch) 
                 return None;
             }
         }
-    } else if flow.watch != 0
-        && verdict == Verdict::Pass
-        && quic::begins(view, &s.meta, flow.pending != 0)
-    {
+    } else if flow.watch != 0 && verdict == Verdict::Pass && quic::begins(view, &s.meta, false) {
         return None;
     }
     let reason = Reason::from_u8(flow.reason);

@@ -81,9 +81,10 @@ pub(crate) static TRACE: Array<Trace, 1> = Array::new();
 /// The 403 page: length in the first four bytes, then the whole response.
 #[btf_map]
 pub(crate) static PAGE: Array<[u8; 1028], 1> = Array::new();
-/// When this core may report again; see `report`.
+/// This core's present second, the events sent in it, and the packets that
+/// were not told of since the last one; see `report`.
 #[btf_map]
-pub(crate) static REPORT_BUDGET: PerCpuArray<[u64; 2], 1> = PerCpuArray::new();
+pub(crate) static REPORT_BUDGET: PerCpuArray<[u64; 3], 1> = PerCpuArray::new();
 
 /// A QUIC hello of which no byte was seen: too large for the stack.
 #[btf_map]

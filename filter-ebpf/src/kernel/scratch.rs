@@ -58,8 +58,6 @@ pub(crate) struct Scratch {
     pub(crate) flow_flags: u8,
     /// 1: behind the judged HTTP head another one has begun.
     pub(crate) inside_head: u8,
-    /// 1: the name was told by an earlier packet.
-    pub(crate) repeated: u8,
     /// What a refused DNS query is told: 0 nothing, [`NXDOMAIN`] or [`EMPTY`].
     pub(crate) answer: u8,
     /// Type of record that the DNS query asks for.
@@ -68,6 +66,8 @@ pub(crate) struct Scratch {
     pub(crate) messages: u32,
     /// Bytes in the chunk.
     pub(crate) piece: u32,
+    /// What an event is about, for its flow; see `report`.
+    pub(crate) told: u64,
     pub(crate) suffixes: Suffixes,
     pub(crate) names: Names,
     pub(crate) name: [u8; 256],
