@@ -2,9 +2,12 @@
 //! and a kill that nobody meant.
 
 mod control;
+mod ends;
 mod guide;
 mod life;
+mod notify;
 mod roles;
+mod store;
 mod units;
 mod watch;
 

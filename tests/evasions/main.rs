@@ -7,8 +7,10 @@
 )]
 
 mod dns;
+mod flood;
 mod hello;
 mod http;
+mod quic;
 mod stream;
 mod tcp;
 mod tls;

@@ -149,6 +149,76 @@ fn t17_several_names() {
     assert!(one(&hello("93.184.216.34")).judge().unwrap().reached);
 }
 
+/// A server's HelloRetryRequest brings a second hello, which must not name
+/// another host.
+#[test]
+fn t17_second_hello_behind_a_retry_request() {
+    let ccs = record(20, [3, 3], &[1]);
+    let early = record(23, [3, 3], &[0x5a; 300]);
+    for between in [vec![], ccs.clone(), [&ccs[..], &ccs].concat()] {
+        for size in [1, 3, 90, 4000] {
+            let trick = |host: &str| {
+                let (first, second) = (hello(ALLOWED), hello(host));
+                let mut segments = cut(&first, &[]);
+                let behind = [&between[..], &second].concat();
+                for (i, piece) in behind.chunks(size).enumerate() {
+                    segments.push(Segment::new(first.len() + i * size, piece));
+                }
+                Connection::new(segments)
+            };
+            both(trick);
+            let blocked = trick(BLOCKED).judge().unwrap();
+            assert_eq!(blocked.reason(), Reason::Malformed);
+        }
+    }
+    // In the first hello's last segment, and behind early data.
+    both(|host| one(&[hello(ALLOWED), ccs.clone(), hello(host)].concat()));
+    both(|host| {
+        let first = hello_with(vec![sni(ALLOWED), (42, vec![])]);
+        Connection::new(pieces(
+            &[&first[..], &early, &early, &hello(host)].concat(),
+            200,
+        ))
+    });
+    // One that names nobody.
+    let nobody = [hello(ALLOWED), hello_with(vec![])].concat();
+    assert!(!one(&nobody).judge().unwrap().reached);
+}
+
+/// What clients send behind their last hello goes the way of the connection,
+/// and is looked at no further.
+#[test]
+fn t17_no_second_hello() {
+    let ccs = record(20, [3, 3], &[1]);
+    let data = record(23, [3, 3], &[0x5a; 300]);
+    let key_exchange = record(22, [3, 3], &[16, 0, 0, 33, 32, 1, 2, 3]);
+    // A Finished of TLS 1.2 whose first byte looks like a hello's.
+    let encrypted = record(22, [3, 3], &[&[1][..], &[0xa5; 39]].concat());
+    for second in [
+        data.clone(),
+        [&ccs[..], &data].concat(),
+        [&key_exchange[..], &ccs, &encrypted].concat(),
+        [&ccs[..], &encrypted].concat(),
+    ] {
+        for size in [1, 50, 4000] {
+            let first = hello(ALLOWED);
+            let rest = [&second[..], &data, &data].concat();
+            let mut segments = cut(&first, &[]);
+            for (i, piece) in rest.chunks(size).enumerate() {
+                segments.push(Segment::new(first.len() + i * size, piece));
+            }
+            let journey = Connection::new(segments).judge().unwrap();
+            assert!(journey.reached, "{}", journey.outcome.table());
+            assert_eq!(journey.reason(), Reason::DefaultOpen);
+        }
+    }
+    // More early data than a hello may have bytes.
+    let first = hello_with(vec![sni(ALLOWED), (42, vec![])]);
+    let long = [first, data.repeat(200)].concat();
+    let journey = Connection::new(pieces(&long, 1400)).judge().unwrap();
+    assert!(journey.reached, "{}", journey.outcome.table());
+}
+
 #[test]
 fn t18_no_name() {
     let journey = one(&hello_with(vec![])).judge().unwrap();

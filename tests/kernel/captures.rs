@@ -94,10 +94,12 @@ fn queries_are_named() -> Result<()> {
         found,
         [
             (1, Some("www.school-test.example")),
+            (6, Some("tcp.school-test.example")),
             (13, Some("noedns.school-test.example")),
             (15, Some("spa ce.school-test.example")),
             (17, Some("padded.school-test.example")),
             (19, Some("xn--e1afmkfd.example")),
+            (24, Some("tcpk.school-test.example")),
             (33, None),
         ],
         "{}",

@@ -50,6 +50,8 @@ pub struct School {
     pub doors: Vec<Access>,
     secret: filter_ebpf::abi::Secret,
     pub untagged: Option<u32>,
+    /// Connections whose start was not seen do not pass.
+    pub strict: bool,
     pub subnets: Vec<IpNet>,
     /// UNIX nanoseconds of the first frame; else its own time.
     pub at: Option<u64>,
@@ -145,6 +147,7 @@ impl School {
             doors,
             secret,
             untagged: None,
+            strict: false,
             subnets: Vec::new(),
             at: None,
         })
@@ -183,6 +186,7 @@ impl School {
         let doors = self.doors.clone();
         let options = Options {
             untagged: self.untagged,
+            strict: self.strict,
             at: self.at,
             subnets: self.subnets,
             doors: Box::new(move |_| doors.clone()),

@@ -168,6 +168,20 @@ impl Daemon {
         Some(salts.entry(lesson.to_owned()).or_insert(salt).clone())
     }
 
+    /// Forgets the keys in memory of lessons before yesterday: what is to be
+    /// opened later has its key in the store, under retention.
+    pub(super) fn forget_salts(&self, now: Timestamp) {
+        let today = self.in_force().policy.date(now);
+        let kept = [
+            today.to_string(),
+            today.yesterday().unwrap_or(today).to_string(),
+        ];
+        self.salts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|lesson, _| kept.iter().any(|day| lesson.starts_with(day)));
+    }
+
     /// `line` is only made when somebody follows.
     fn tell_followers(&self, line: impl FnOnce() -> Option<EventLine>) {
         let none = self

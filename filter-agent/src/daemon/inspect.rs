@@ -89,6 +89,8 @@ impl Serve<StatusQuery> for Daemon {
             .map(|why| Said::new(Message::StoreInMemory).with("why", why))
             .into_iter()
             .collect();
+        let aside = store.set_aside();
+        warnings.extend(aside.map(|why| Said::new(Message::StoreSetAside).with("why", why)));
         drop(store);
         for list in &in_force.lists {
             if let Some(problem) = &list.problem {
@@ -265,6 +267,7 @@ impl Daemon {
             .map_err(failed)?;
         let reports = store.read(blocks::queue).map_err(failed)?.len();
         let store_degraded = store.degraded().is_some();
+        let store_set_aside = store.set_aside().is_some();
         drop(store);
         let seconds = |since: Timestamp| now.duration_since(since).as_secs_f64();
         let mut position = std::collections::BTreeMap::new();
@@ -312,6 +315,7 @@ impl Daemon {
             incidents: self.counts.incidents.load(Ordering::Relaxed),
             notifications_dropped: self.notifier.dropped(),
             store_degraded,
+            store_set_aside,
             known_seconds: self.known_for().map(|ahead| ahead.as_secs_f64()),
         };
         metrics::render(&snapshot).map_err(|error| error.to_string())

@@ -10,6 +10,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use crate::store::incidents::Incident;
+use crate::words::{Language, Message, Said, Word};
 
 /// Messages that wait; more are dropped and counted.
 const QUEUE: usize = 64;
@@ -127,7 +128,8 @@ fn mail(program: &str, arguments: &[String], incident: &Incident) -> Result<(), 
         .map_err(|error| format!("{program}: {error}"))?;
     if let Some(mut input) = child.stdin.take() {
         // A program that does not read its input may still send something.
-        let _ = input.write_all(letter(incident).as_bytes());
+        let letter = letter(incident, Language::of_environment());
+        let _ = input.write_all(letter.as_bytes());
     }
     wait(&mut child, program)
 }
@@ -152,24 +154,120 @@ fn wait(child: &mut Child, program: &str) -> Result<(), String> {
     }
 }
 
-fn letter(incident: &Incident) -> String {
+/// A message as mail programs take it (RFC 5322), in the language of the
+/// agent's environment.
+fn letter(incident: &Incident, language: Language) -> String {
+    let subject = Said::new(Message::LetterSubject)
+        .with("id", incident.id)
+        .with("room", &incident.room);
+    let lines = [
+        (Word::Room, &*incident.room),
+        (Word::Lesson, &incident.lesson),
+        (
+            Word::ClassTeacher,
+            incident.class_teacher.as_deref().unwrap_or("-"),
+        ),
+        (Word::Category, &incident.category),
+        (Word::Tries, &incident.tries.to_string()),
+        (Word::Device, &incident.pseudonym),
+    ];
+    let body = lines.map(|(word, value)| format!("{}: {value}\n", word.text(language)));
     format!(
-        "Subject: Incident {} in room {}\n\nRoom: {}\nLesson: {}\nClass teacher: {}\n\
-         Category: {}\nTries: {}\nDevice: {}\n",
-        incident.id,
-        incident.room,
-        incident.room,
-        incident.lesson,
-        incident.class_teacher.as_deref().unwrap_or("-"),
-        incident.category,
-        incident.tries,
-        incident.pseudonym,
+        "Subject: {}\nMIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\n\
+         Content-Transfer-Encoding: 8bit\n\n{}",
+        header(&subject.in_language(language)),
+        body.concat()
     )
+}
+
+/// A header's text in words of ASCII (RFC 2047 §2: at most 75 characters
+/// each, and never half a letter).
+fn header(text: &str) -> String {
+    if text.chars().all(|c| c.is_ascii() && !c.is_ascii_control()) {
+        return text.to_owned();
+    }
+    let mut words = vec![String::new()];
+    for letter in text.chars() {
+        let full = |word: &String| word.len() + letter.len_utf8() > 45;
+        if words.last().is_some_and(full) {
+            words.push(String::new());
+        }
+        if let Some(word) = words.last_mut() {
+            word.push(letter);
+        }
+    }
+    let encoded: Vec<String> = words
+        .iter()
+        .map(|word| format!("=?UTF-8?B?{}?=", base64(word.as_bytes())))
+        .collect();
+    encoded.join("\n ")
+}
+
+/// RFC 4648 §4.
+fn base64(bytes: &[u8]) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for chunk in bytes.chunks(3) {
+        let byte = |at: usize| u32::from(chunk.get(at).copied().unwrap_or(0));
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for at in 0..4 {
+            let letter = LETTERS[(bits >> (18 - 6 * at) & 63) as usize];
+            text.push(if at > chunk.len() {
+                '='
+            } else {
+                char::from(letter)
+            });
+        }
+    }
+    text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn incident(room: &str) -> Incident {
+        Incident {
+            id: 3,
+            opened: jiff::Timestamp::UNIX_EPOCH,
+            last: jiff::Timestamp::UNIX_EPOCH,
+            room: room.to_owned(),
+            lesson: "2026-09-07 first, №1 (8-A)".to_owned(),
+            class_teacher: Some("А. Асанова".to_owned()),
+            category: "adult".to_owned(),
+            tries: 5,
+            hosts: Vec::new(),
+            pseudonym: "k3v9x2mp".to_owned(),
+            state: crate::store::incidents::State::Open,
+            closed: None,
+            closed_by: None,
+            note: None,
+        }
+    }
+
+    #[test]
+    fn a_letter_is_read_by_mail_programs_in_every_language() {
+        let english = letter(&incident("101"), Language::English);
+        assert!(english.starts_with("Subject: Incident 3 in room 101\nMIME-Version: 1.0\n"));
+        let kyrgyz = letter(&incident("кабинет 7\nBcc: x@example.org"), Language::Kyrgyz);
+        let (head, body) = kyrgyz.split_once("\n\n").unwrap();
+        assert!(head.is_ascii() && !head.contains("Bcc"), "{head}");
+        assert!(head.lines().all(|line| line.len() <= 84), "{head}");
+        assert!(body.contains("класс жетекчи: А. Асанова\n"), "{body}");
+    }
+
+    #[test]
+    fn base64_is_that_of_the_rfc() {
+        for (text, encoded) in [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foobar", "Zm9vYmFy"),
+        ] {
+            assert_eq!(base64(text.as_bytes()), encoded);
+        }
+    }
 
     #[test]
     fn the_rate_is_bounded_by_the_hour() {

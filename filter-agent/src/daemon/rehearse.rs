@@ -66,6 +66,7 @@ pub(crate) fn rehearse(
     let contents = Contents::new(&image, &first, &response).map_err(|error| internal(&error))?;
     let options = Options {
         untagged,
+        strict: false,
         at: at.map(|at| at.as_nanosecond().max(0) as u64),
         subnets: policy
             .rooms

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use nix::errno::Errno;
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 use tokio::net::TcpListener;
@@ -233,6 +234,12 @@ impl Daemon {
 
     async fn chores(self: Arc<Self>) {
         let mut failures = HashMap::new();
+        // What ran out while the box was off goes at once.
+        let daemon = Arc::clone(&self);
+        let first = tokio::task::spawn_blocking(move || daemon.look_after_store());
+        if let Err(error) = first.await {
+            eprintln!("filter-agent: retention: {error}");
+        }
         loop {
             tokio::time::sleep(CHORES).await;
             let daemon = Arc::clone(&self);
@@ -267,6 +274,12 @@ impl Daemon {
         if let Err(error) = done {
             eprintln!("filter-agent: retention: {error}");
         }
+        let before = now.checked_sub(limits.identities).unwrap_or(Timestamp::MIN);
+        if let Err(error) = store.forget_set_aside(before) {
+            eprintln!("filter-agent: a corrupt file that was set aside stays: {error}");
+        }
+        drop(store);
+        self.forget_salts(now);
     }
 
     /// Fetches lists whose time has come; a new copy is put in force.
@@ -356,6 +369,19 @@ impl Daemon {
         self.put_in_force(read, &Who::agent()).map(drop)
     }
 
+    /// The doors first, which is quick; then the image, since decisions may
+    /// have ended and lessons of other groups begun in the time left out.
+    fn clock_was_set(&self) {
+        let written = self
+            .write_doors()
+            .and_then(|()| self.write_overrides())
+            .and_then(|()| self.compile_again());
+        if let Err(failure) = written {
+            eprintln!("filter-agent: {failure}");
+        }
+        self.wake.notify_one();
+    }
+
     /// SIGHUP: the file again.
     fn reload(&self) {
         let path = self.in_force().policy.path.clone();
@@ -385,16 +411,19 @@ fn watch_clock(daemon: Arc<Daemon>) -> io::Result<()> {
                     TimerSetTimeFlags::TFD_TIMER_ABSTIME
                         | TimerSetTimeFlags::TFD_TIMER_CANCEL_ON_SET,
                 );
-                if set.is_err() {
-                    return;
-                }
-                if timer.wait() == Err(nix::errno::Errno::ECANCELED) {
-                    eprintln!("filter-agent: the clock was set; writing the windows anew");
-                    let written = daemon.write_doors().and_then(|()| daemon.write_overrides());
-                    if let Err(failure) = written {
-                        eprintln!("filter-agent: {failure}");
+                let stepped = match set {
+                    Ok(()) => timer.wait() == Err(Errno::ECANCELED),
+                    // Set again since the last wait (kernel: fs/timerfd.c,
+                    // timerfd_setup); the timer runs all the same.
+                    Err(Errno::ECANCELED) => true,
+                    Err(error) => {
+                        eprintln!("filter-agent: steps of the clock go unnoticed: {error}");
+                        return;
                     }
-                    daemon.wake.notify_one();
+                };
+                if stepped {
+                    eprintln!("filter-agent: the clock was set; writing the windows anew");
+                    daemon.clock_was_set();
                 }
             }
         })?;

@@ -33,6 +33,7 @@ fn the_kernel_and_explain_agree() {
     let options = Options {
         untagged: None,
         at: None,
+        strict: false,
         subnets: vec!["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()],
         doors: Box::new(|_| doors.clone()),
     };

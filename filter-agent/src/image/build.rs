@@ -112,6 +112,8 @@ fn config(input: &Input) -> abi::Config {
             .map(|group| group.locked)
             .reduce(|all, locked| all & locked)
             .unwrap_or(0),
+        unseen_start: 0,
+        reserved: [0; 7],
     }
 }
 

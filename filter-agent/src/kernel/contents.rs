@@ -85,16 +85,19 @@ impl<'a> Contents<'a> {
     }
 
     /// The same image as one that judges captures: all interfaces are one,
-    /// frames without a tag belong to `untagged`, and every outcome is kept.
+    /// frames without a tag belong to `untagged`, every outcome is kept, and
+    /// connections may lack their start unless `strict`.
     pub(crate) fn for_replay(
         mut self,
         ifindex: u32,
         secret: &'a abi::Secret,
         untagged: Option<u32>,
+        strict: bool,
     ) -> Self {
         self.config.links = [0; abi::MAX_LINKS];
         self.config.links[0] = ifindex;
         self.config.trace = 1;
+        self.config.unseen_start = u8::from(!strict);
         for map in &mut self.maps {
             if map.name == "ROOM_OF" {
                 let merged = merge_links(&map.bytes, untagged);

@@ -36,6 +36,7 @@ pub struct Snapshot {
     pub incidents: u64,
     pub notifications_dropped: u64,
     pub store_degraded: bool,
+    pub store_set_aside: bool,
     /// Until the kernel's timetable runs out without the agent.
     pub known_seconds: Option<f64>,
 }
@@ -160,6 +161,11 @@ fn singles(page: &Page, snapshot: &Snapshot) -> Result<()> {
         "store_degraded",
         "Whether the store is in memory because its file fails.",
         f64::from(u8::from(s.store_degraded)),
+    )?;
+    gauge(
+        "store_set_aside",
+        "Whether the store's file was corrupt and was set aside since the agent started.",
+        f64::from(u8::from(s.store_set_aside)),
     )?;
     let counter = |name, help, value: u64| -> Result<()> {
         let counter = page.counters(name, help, &[])?;

@@ -39,6 +39,9 @@ pub struct Options<'a> {
     /// UNIX time in nanoseconds at which the first frame is; else the time at
     /// which it was recorded.
     pub at: Option<u64>,
+    /// Judges connections whose start was not seen as the filter on a network
+    /// does: nothing of them passes. Captures often lack the start.
+    pub strict: bool,
     /// Where clients' addresses lie, as far as the policy says.
     pub subnets: Vec<IpNet>,
     /// The doors of all rooms, on a clock that is UNIX time in nanoseconds.
@@ -119,7 +122,7 @@ impl<'a, R: Read> Replay<'a, R> {
         let loopback = nix::net::if_::if_nametoindex("lo")
             .map_err(|error| KernelError::Contents(format!("no loopback interface: {error}")))?;
         // The test run's frames come from loopback.
-        let contents = contents.for_replay(loopback, secret, options.untagged);
+        let contents = contents.for_replay(loopback, secret, options.untagged, options.strict);
         let mut ebpf = load::load(object(), &contents.config, &contents.maps, None)?;
         Ok(Self {
             capture,

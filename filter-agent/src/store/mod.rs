@@ -58,6 +58,8 @@ pub struct Store {
     connection: Connection,
     path: Option<PathBuf>,
     degraded: Option<String>,
+    /// Which corrupt file was set aside since the agent started, and why.
+    aside: Option<String>,
 }
 
 impl Store {
@@ -68,6 +70,7 @@ impl Store {
                 connection,
                 path: Some(path.to_owned()),
                 degraded: None,
+                aside: None,
             },
             Err(error) if is_corrupt(&error) => match set_aside(path, now) {
                 Ok(aside) => {
@@ -81,6 +84,7 @@ impl Store {
                             connection,
                             path: Some(path.to_owned()),
                             degraded: None,
+                            aside: None,
                         }
                         .with_note(&note, now),
                         Err(error) => Self::fallback(path, format!("{note}; {error}")),
@@ -100,12 +104,45 @@ impl Store {
             connection,
             path: None,
             degraded: None,
+            aside: None,
         })
     }
 
     /// Why the store is in memory though it should be in a file.
     pub fn degraded(&self) -> Option<&str> {
         self.degraded.as_deref()
+    }
+
+    /// Which corrupt file was set aside since the store was opened, and why.
+    pub fn set_aside(&self) -> Option<&str> {
+        self.aside.as_deref()
+    }
+
+    /// Removes corrupt files that were set aside before `before`: what they
+    /// hold of people has had its time.
+    ///
+    /// # Errors
+    /// When a file cannot be removed.
+    pub fn forget_set_aside(&self, before: Timestamp) -> io::Result<usize> {
+        let Some(path) = &self.path else { return Ok(0) };
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+            return Ok(0);
+        };
+        let head = format!("{}{ASIDE}", name.to_string_lossy());
+        let mut removed = 0;
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let Some(rest) = name.to_str().and_then(|name| name.strip_prefix(&head)) else {
+                continue;
+            };
+            let second = rest.split('-').next().and_then(|text| text.parse().ok());
+            if second.is_some_and(|second: i64| second < before.as_second()) {
+                fs::remove_file(entry.path())?;
+                removed += 1;
+            }
+        }
+        Ok(removed)
     }
 
     /// Asks. A corrupt file is noticed here too.
@@ -155,9 +192,13 @@ impl Store {
             return true;
         }
         match self.write_back(&path, now) {
-            Ok(connection) => {
+            Ok((connection, aside)) => {
                 self.connection = connection;
                 self.degraded = None;
+                if let Some(aside) = aside {
+                    let note = format!("{} was corrupt: {}", path.display(), aside.display());
+                    self.aside = Some(note);
+                }
                 true
             }
             Err(_) => false,
@@ -165,7 +206,7 @@ impl Store {
     }
 
     /// Writes a whole new file beside the old one, then takes its place.
-    fn write_back(&self, path: &Path, now: Timestamp) -> Result<Connection> {
+    fn write_back(&self, path: &Path, now: Timestamp) -> Result<(Connection, Option<PathBuf>)> {
         let beside = path.with_extension("new");
         remove_database(&beside);
         let written = (|| {
@@ -188,16 +229,17 @@ impl Store {
         }
         // A corrupt file stays for whoever wants to rescue something from it;
         // of a readable one everything is in the new file.
-        if Connection::open(path)
+        let corrupt = Connection::open(path)
             .and_then(|old| quick_check(&old))
-            .is_err_and(|error| is_corrupt(&error))
-        {
-            set_aside(path, now).map_err(|error| io_refused(&error))?;
+            .is_err_and(|error| is_corrupt(&error));
+        let aside = if corrupt {
+            Some(set_aside(path, now).map_err(|error| io_refused(&error))?)
         } else {
             remove_database(path);
-        }
+            None
+        };
         fs::rename(&beside, path).map_err(|error| io_refused(&error))?;
-        Ok(open_file(path)?)
+        Ok((open_file(path)?, aside))
     }
 
     /// Goes on in memory, with whatever can still be read from the file.
@@ -244,6 +286,7 @@ impl Store {
                 connection,
                 path: Some(path.to_owned()),
                 degraded: Some(why),
+                aside: None,
             },
             Err(error) => {
                 eprintln!("filter-agent: no memory for the store: {error}");
@@ -259,6 +302,7 @@ impl Store {
         if let Err(error) = noted {
             self.degraded = Some(error.to_string());
         }
+        self.aside = Some(note.to_owned());
         self
     }
 
@@ -324,6 +368,9 @@ fn restrict(path: &Path) {
     let _ = fs::set_permissions(path, fs::Permissions::from_mode(0o600));
 }
 
+/// Between a corrupt file's name and the second in which it was set aside.
+const ASIDE: &str = ".corrupt-";
+
 /// Files of a database in WAL mode.
 const SUFFIXES: [&str; 3] = ["", "-wal", "-shm"];
 
@@ -341,7 +388,7 @@ fn remove_database(path: &Path) {
 }
 
 fn set_aside(path: &Path, now: Timestamp) -> io::Result<PathBuf> {
-    let aside = beside(path, &format!(".corrupt-{}", now.as_second()));
+    let aside = beside(path, &format!("{ASIDE}{}", now.as_second()));
     for suffix in SUFFIXES {
         match fs::rename(beside(path, suffix), beside(&aside, suffix)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

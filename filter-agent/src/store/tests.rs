@@ -305,6 +305,8 @@ fn a_corrupt_file_is_set_aside_and_the_store_goes_on() {
             .read(|c| audit::list(c, &audit::Filter::default()))
             .unwrap();
         assert_eq!(log[0].action, "store.set_aside");
+        assert!(store.set_aside().unwrap().contains("corrupt"));
+        assert_eq!(store.forget_set_aside(now()).unwrap(), 0, "it is of now");
     }
     let aside = fs::read_dir(&scratch.0)
         .unwrap()
@@ -318,6 +320,12 @@ fn a_corrupt_file_is_set_aside_and_the_store_goes_on() {
         })
         .count();
     assert!(aside >= 1);
+    let store = Store::open(&scratch.file(), later(1));
+    assert_eq!(store.set_aside(), None, "the file is whole now");
+    let removed = store.forget_set_aside(later(1)).unwrap();
+    assert!(removed >= 1, "its time is over");
+    assert_eq!(store.forget_set_aside(later(1)).unwrap(), 0);
+    assert!(scratch.file().exists());
 }
 
 #[test]

@@ -59,6 +59,7 @@ messages! {
     StatusShadowRoom = "status_shadow_room", "{room}: {refuse} more would be refused, {pass} more would pass: {cause}", "{room}: отказов стало бы больше на {refuse}, пропущенных — на {pass}: {cause}", "{room}: дагы {refuse} четке кагылмак, дагы {pass} өткөрүлмөк: {cause}";
     StatusShadowExample = "status_shadow_example", "{room}: {host} is {now}, would be {then} ({flows} times)", "{room}: {host} сейчас — {now}, стало бы — {then} (раз: {flows})", "{room}: {host} азыр — {now}, болмок — {then} ({flows} жолу)";
     StoreInMemory = "store_in_memory", "the store is in memory and is lost with the agent: {why}", "хранилище в памяти и пропадёт вместе с агентом: {why}", "сактагыч эсте жана агент менен кошо жоголот: {why}";
+    StoreSetAside = "store_set_aside", "the store's file was broken and a new one was begun; leases, grants and blocks of before are gone: {why}", "файл хранилища был испорчен, начат новый; прежних разрешений, блокировок и кабинетов у учителей в нём нет: {why}", "сактагычтын файлы бузулуп, жаңысы башталды; мурунку уруксаттар, бөгөттөр жана мугалимдердеги кабинеттер анда жок: {why}";
     ListProblem = "list_problem", "category {category}: {problem}", "категория {category}: {problem}", "{category} категориясы: {problem}";
 
     // What a command did.
@@ -73,6 +74,7 @@ messages! {
     BlockedNow = "blocked_now", "{target} is blocked everywhere, for live connections too (no. {id}).", "{target} заблокирован везде, для уже открытых соединений тоже (№ {id}).", "{target} бардык жерде бөгөттөлдү, ачык байланыштар үчүн да (№ {id}).";
     NotByHand = "no_longer_by_hand", "{target} is no longer blocked by hand.", "{target} больше не заблокирован вручную.", "{target} эми кол менен бөгөттөлгөн эмес.";
     Reported = "reported", "{target} is blocked everywhere now; the council decides about report {id}.", "{target} сейчас заблокирован везде; о сообщении {id} решит совет.", "{target} азыр бардык жерде бөгөттөлдү; {id}-билдирүү боюнча кеңеш чечет.";
+    LetterSubject = "letter_subject", "Incident {id} in room {room}", "Инцидент {id} в кабинете {room}", "{room} кабинетиндеги {id}-окуя";
     StaysBlocked = "stays_blocked", "{target} stays blocked.", "{target} остаётся заблокированным.", "{target} бөгөттөлгөн бойдон калат.";
     NoLongerBlocked = "no_longer_blocked", "{target} is no longer blocked.", "{target} больше не заблокирован.", "{target} эми бөгөттөлгөн эмес.";
     IncidentClosed = "incident_closed", "Incident {id} is closed.", "Инцидент {id} закрыт.", "{id}-окуя жабылды.";

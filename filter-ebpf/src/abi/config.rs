@@ -46,6 +46,10 @@ pub struct Config {
     pub excepting: u32,
     /// Locked categories of every group: dropped on the WAN side too.
     pub denied_by_all: u64,
+    /// 1: a connection whose start was not seen is judged by its first
+    /// payload (captures may lack the start); 0: nothing of it passes.
+    pub unseen_start: u8,
+    pub reserved: [u8; 7],
 }
 
 impl Config {
@@ -65,6 +69,8 @@ impl Config {
         rooms: 0,
         excepting: u32::MAX,
         denied_by_all: 0,
+        unseen_start: 0,
+        reserved: [0; 7],
     };
 }
 

@@ -48,7 +48,8 @@ impl Finding {
     /// An HTTP head is complete and another may follow: the bytes behind the
     /// chunk may be fed on ([`http::feed`]).
     pub const AT_HEAD: u8 = 1;
-    /// Another head has begun: what follows must be fed on.
+    /// Another head has begun, or another hello may follow: what comes next
+    /// must be fed on.
     pub const INSIDE_HEAD: u8 = 2;
 }
 

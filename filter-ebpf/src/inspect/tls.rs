@@ -11,13 +11,13 @@ use core::ops::ControlFlow;
 
 use crate::abi::{FlowFlags, Hello, NAME_MAX, Reason};
 use crate::bpf::{Step, repeat};
-use crate::inspect::name::Gather;
-use crate::inspect::scan::state_of;
-use crate::inspect::{CHUNK, Chunk, Outcome, Progress};
+use crate::inspect::name::{Gather, LITERAL_STATE};
+use crate::inspect::scan::{STATE, state_of};
+use crate::inspect::{CHUNK, Chunk, Finding, Outcome, Progress};
 
 /// Records without a byte of the hello that may come before or between its
 /// parts: servers skip some, none needs any (T12).
-const MAX_IDLE_RECORDS: u32 = 8;
+const MAX_IDLE_RECORDS: u8 = 8;
 /// Largest fragment of a record, with the slack of RFC 5246 §6.2.3.
 const MAX_RECORD: u32 = 16384 + 2048;
 /// Name bytes taken per step.
@@ -30,28 +30,46 @@ const NAME_STEP: u32 = 8;
 /// server_name could follow. The caller bounds the bytes
 /// (`Reason::HelloTooLong`): as long as this says `More`, it keeps nothing
 /// but a name of at most 255 bytes.
+///
+/// A server may ask for another hello (HelloRetryRequest, RFC 8446 §4.1.4),
+/// which must name the same host. So as long as one may follow, `Done` is
+/// unfinished ([`super::Finding::INSIDE_HEAD`]), and so is every answer to what is fed
+/// on, until the client sends what comes behind its last hello.
 #[inline(always)]
 pub fn feed(hello: &mut Hello, chunk: &Chunk<'_>) -> Progress {
-    walk(hello, chunk, 0)
+    walk(hello, chunk, 0, 0)
+}
+
+/// `FlowFlags` of the hello that is complete, while another may follow it.
+#[inline(always)]
+pub fn told(hello: &mut Hello) -> Option<u8> {
+    let found = state_of::<State>(&mut hello.state).found;
+    (found != 0).then_some(found)
 }
 
 /// Feeds the next bytes of a stream of handshake messages without a record
-/// layer: the CRYPTO frames of QUIC, in order (RFC 9001 §4).
+/// layer, from `from` on: the CRYPTO frames of QUIC, in order (RFC 9001 §4).
 #[inline(always)]
-pub fn feed_handshake(hello: &mut Hello, chunk: &Chunk<'_>) -> Progress {
+pub fn feed_handshake(hello: &mut Hello, chunk: &Chunk<'_>, from: u32) -> Progress {
     // One record that never ends.
-    walk(hello, chunk, u32::MAX)
+    match walk(hello, chunk, u32::MAX, from) {
+        Progress::Done(finding) => Progress::Done(Finding {
+            unfinished: 0,
+            ..finding
+        }),
+        progress => progress,
+    }
 }
 
 #[inline(always)]
-fn walk(hello: &mut Hello, chunk: &Chunk<'_>, record_left: u32) -> Progress {
+fn walk(hello: &mut Hello, chunk: &Chunk<'_>, record_left: u32, from: u32) -> Progress {
     let state = state_of::<State>(&mut hello.state);
     if state.stage == Stage::START {
         state.stage = Stage::MESSAGE;
         state.need = 4;
         state.record_left = record_left;
     }
-    state.at_chunk = 0;
+    state.at_chunk = from;
     repeat(
         // A byte of the hello may cost a whole record header; each step but
         // a handful takes a byte.
@@ -64,34 +82,42 @@ fn walk(hello: &mut Hello, chunk: &Chunk<'_>, record_left: u32) -> Progress {
         },
     );
     let state = state_of::<State>(&mut hello.state);
-    let outcome = state.outcome;
     let colon = state.gather.has_colon();
-    outcome.progress(hello, colon)
+    if state.outcome.is_final() || state.found == 0 {
+        return state.outcome.progress(hello, colon);
+    }
+    match Outcome::done(state.found).progress(hello, colon) {
+        Progress::Done(finding) => Progress::Done(Finding {
+            unfinished: Finding::INSIDE_HEAD,
+            ..finding
+        }),
+        progress => progress,
+    }
 }
 
 /// What the field that is read next is.
 struct Stage;
 
 impl Stage {
-    const START: u32 = 0;
+    const START: u8 = 0;
     /// Type and length of the handshake message.
-    const MESSAGE: u32 = 1;
+    const MESSAGE: u8 = 1;
     /// Length of the session id, after version and random.
-    const SESSION_ID: u32 = 2;
-    const CIPHERS: u32 = 3;
-    const COMPRESSION: u32 = 4;
+    const SESSION_ID: u8 = 2;
+    const CIPHERS: u8 = 3;
+    const COMPRESSION: u8 = 4;
     /// Length of all extensions.
-    const EXTENSIONS: u32 = 5;
+    const EXTENSIONS: u8 = 5;
     /// Type and length of one extension.
-    const EXTENSION: u32 = 6;
+    const EXTENSION: u8 = 6;
     /// Length of the list in a server_name extension.
-    const NAME_LIST: u32 = 7;
+    const NAME_LIST: u8 = 7;
     /// Type and length of an entry in that list.
-    const NAME_ENTRY: u32 = 8;
+    const NAME_ENTRY: u8 = 8;
     /// The bytes of a host name: `need` of them are left.
-    const NAME: u32 = 9;
+    const NAME: u8 = 9;
     /// Nothing but `skip` is left.
-    const FINISH: u32 = 10;
+    const FINISH: u8 = 10;
 }
 
 /// Lies in `Hello::state`. Offsets count bytes of the handshake message's
@@ -103,14 +129,11 @@ struct State {
     field: u64,
     /// Bytes of a record header that is cut.
     header: u64,
-    header_len: u32,
-    stage: u32,
     /// Where the next byte lies in the present chunk.
     at_chunk: u32,
     /// Bytes left of the present record: of the hello, or to be skipped.
     record_left: u32,
     record_skip: u32,
-    idle_records: u32,
     /// Bytes to pass over before the field.
     skip: u32,
     /// Bytes of the field that are missing.
@@ -119,17 +142,30 @@ struct State {
     message_end: u32,
     extensions_end: u32,
     extension_end: u32,
-    /// `FlowFlags::ECH` once it was seen.
-    flags: u32,
-    /// 1: the first record header was read.
-    begun: u32,
-    /// 1: that record's version was none of TLS.
-    odd_version: u32,
-    /// 1: what came so far is TLS, so what does not fit is a contradiction.
-    is_tls: u32,
     outcome: Outcome,
     gather: Gather,
+    header_len: u8,
+    stage: u8,
+    idle_records: u8,
+    /// `FlowFlags::ECH` once it was seen.
+    flags: u8,
+    /// 1: the first record header was read.
+    begun: u8,
+    /// 1: that record's version was none of TLS.
+    odd_version: u8,
+    /// 1: what came so far is TLS, so what does not fit is a contradiction.
+    is_tls: u8,
+    /// What a complete hello told, with what comes behind it being read.
+    found: u8,
+    /// 1: it announced early data (RFC 8446 §4.2.10).
+    early: u8,
+    /// 1: the present hello named a host.
+    named: u8,
+    reserved: [u8; 2],
 }
+
+// What comes behind a hello is read on when its name was read as an address.
+const _: () = assert!(size_of::<State>() + LITERAL_STATE <= STATE);
 
 struct Walk<'a> {
     state: &'a mut State,
@@ -186,7 +222,7 @@ impl Walk<'_> {
         state.header_len = 0;
         state.begun = 1;
         if first {
-            state.odd_version = u32::from(version >> 8 != 3);
+            state.odd_version = u8::from(version >> 8 != 3);
             if kind >= 128 {
                 // An SSLv2 header: 15 bits of length, message, version
                 // (RFC 6101 appendix E.1). `length` then is the version.
@@ -204,17 +240,21 @@ impl Walk<'_> {
             22 => state.record_left = length,
             // ChangeCipherSpec, alert, heartbeat.
             20 | 21 | 24 => state.record_skip = length,
+            // Early data, which a server that asks for another hello passes
+            // over; without it the last hello is through.
+            23 if state.early != 0 && state.found != 0 => state.record_skip = length,
             _ => return self.contradiction(),
         }
         if length > MAX_RECORD {
             return self.contradiction();
         }
         let state = &mut *self.state;
-        if kind != 22 || length == 0 {
+        if kind != 22 && kind != 23 || length == 0 {
             state.idle_records = state.idle_records.wrapping_add(1);
             state.is_tls |= 1 ^ state.odd_version;
         }
         if state.idle_records > MAX_IDLE_RECORDS {
+            state.found = 0;
             self.contradiction();
         }
     }
@@ -276,6 +316,7 @@ impl Walk<'_> {
                     return self.contradiction();
                 }
                 state.is_tls = 1;
+                state.named = 0;
                 state.at = 0;
                 state.message_end = value & 0xff_ffff;
                 self.then(Stage::SESSION_ID, 2 + 32, 1, value & 0xff_ffff);
@@ -329,7 +370,11 @@ impl Walk<'_> {
             // encrypted_client_hello (RFC 9849 §5), and the
             // encrypted_server_name of its drafts before 2020.
             0xfe0d | 0xffce => {
-                state.flags |= u32::from(FlowFlags::ECH);
+                state.flags |= FlowFlags::ECH;
+                self.next_extension(length);
+            }
+            42 => {
+                state.early = 1;
                 self.next_extension(length);
             }
             _ => self.next_extension(length),
@@ -366,9 +411,11 @@ impl Walk<'_> {
         self.state.need = self.state.need.wrapping_sub(taken);
         if self.state.need == 0 && fine {
             fine = self.state.gather.end(self.name, self.name_len);
+            self.state.named = 1;
             self.next_name(0);
         }
         if !fine {
+            self.state.found = 0;
             self.contradiction();
         }
     }
@@ -397,7 +444,7 @@ impl Walk<'_> {
 
     /// After `skip` bytes a field of `need` bytes, all before `end`.
     #[inline(always)]
-    fn then(&mut self, stage: u32, skip: u32, need: u32, end: u32) {
+    fn then(&mut self, stage: u8, skip: u32, need: u32, end: u32) {
         let state = &mut *self.state;
         state.stage = stage;
         state.skip = skip;
@@ -416,26 +463,46 @@ impl Walk<'_> {
         }
     }
 
+    /// A hello is complete; its message may go on.
     #[inline(always)]
     fn finish(&mut self) {
-        let named = if self.state.gather.is_named() {
+        let state = &mut *self.state;
+        let named = if state.gather.is_named() {
             FlowFlags::NAMED
         } else {
             FlowFlags::UNNAMED
         };
-        self.state.outcome = Outcome::done(self.state.flags as u8 | named);
+        let before = state.found;
+        state.found = state.flags | named;
+        if before == 0 {
+            state.stage = Stage::MESSAGE;
+            state.skip = state.message_end.wrapping_sub(state.at);
+            state.need = 4;
+            return;
+        }
+        // No server asks twice; the second hello must name what the first
+        // one named.
+        if before & FlowFlags::NAMED != 0 && state.named == 0 {
+            state.found = 0;
+        }
+        self.contradiction();
     }
 
     /// Lengths that contradict each other, or bytes that no server takes for
     /// TLS. The difference matters: any stream of an unknown protocol may
-    /// have a segment that begins with 22 (`plain::restarts`).
+    /// have a segment that begins with 22 (`plain::restarts`). Behind a
+    /// complete hello it is what follows a client's last one: the end of the
+    /// search.
     #[inline(always)]
     fn contradiction(&mut self) {
-        self.state.outcome = Outcome::failed(if self.state.is_tls != 0 {
-            Reason::Malformed
+        let state = &mut *self.state;
+        state.outcome = if state.found != 0 {
+            Outcome::done(state.found)
+        } else if state.is_tls != 0 {
+            Outcome::failed(Reason::Malformed)
         } else {
-            Reason::UnknownProtocol
-        });
+            Outcome::failed(Reason::UnknownProtocol)
+        };
     }
 }
 

@@ -55,6 +55,9 @@ pub(crate) fn conclude(ctx: XdpContext) -> u32 {
     }
     describe(s, hello);
     decide(s);
+    if s.repeated != 0 && s.verdict() == Verdict::Pass {
+        s.name_len = 0;
+    }
     if s.inside_head != 0 && s.verdict() == Verdict::Pass {
         // The rest of the next head is fed on; the verdict waits for it.
         s.flow.pending = 1;

@@ -84,7 +84,6 @@ pub(crate) fn dns_stream(ctx: XdpContext) -> u32 {
         return finish(&ctx, s);
     }
     s.flow_flags = 0;
-    s.name_len = 0;
     match dns::feed(hello, &Chunk::new(&s.chunk, s.piece), Framing::Stream) {
         Progress::Done(finding) => s.flow_flags = finding.flags & !FlowFlags::UNNAMED,
         Progress::Failed(reason) => s.failed = reason as u8,
@@ -100,6 +99,7 @@ pub(crate) fn dns_stream(ctx: XdpContext) -> u32 {
             return finish(&ctx, s);
         }
     }
+    s.name_len = 0;
     s.messages = s.messages.wrapping_add(1);
     if s.messages > MESSAGES {
         s.failed = Reason::DnsRate as u8;

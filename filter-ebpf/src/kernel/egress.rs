@@ -187,7 +187,10 @@ fn passed(s: &mut Scratch) -> bool {
 
 /// A server took a connection: what was judged under another start is about
 /// an older one, or was a decoy.
-#[inline(always)]
+///
+/// Not inlined: what it keeps on the stack must not add to what `decide`
+/// keeps there.
+#[inline(never)]
 fn begin_stream(s: &mut Scratch) {
     let first = s.meta.ack;
     stream::syn_ack(&s.meta.key, first);

@@ -81,6 +81,7 @@ pub(crate) fn begin(s: &mut Scratch) {
     s.range_blocked = 0;
     s.range_granted = 0;
     s.inside_head = 0;
+    s.repeated = 0;
     s.event.set = 0;
 }
 
@@ -128,7 +129,10 @@ fn established(ctx: &XdpContext, view: &View, flow: &mut Flow, s: &mut Scratch) 
                 return None;
             }
         }
-    } else if flow.watch != 0 && verdict == Verdict::Pass && quic::begins(view, &s.meta, false) {
+    } else if flow.watch != 0
+        && verdict == Verdict::Pass
+        && quic::begins(view, &s.meta, flow.pending != 0)
+    {
         return None;
     }
     let reason = Reason::from_u8(flow.reason);

@@ -12,6 +12,7 @@ use filter_ebpf::{
     bpf::{between_one_and, opaque},
     frame::tcp_flags,
     inspect::{Chunk, Finding, Progress, plain, sniff, tls},
+    judge::NO_CATEGORY,
 };
 
 use super::{
@@ -29,6 +30,8 @@ pub(crate) fn inspect(ctx: XdpContext) -> u32 {
     match take(&ctx, s) {
         Taken::Feed(hello) => match Protocol::from_u8(hello.protocol) {
             Protocol::Tls => {
+                let told = s.again == AGAIN_HELLO && tls::told(hello).is_some();
+                s.repeated = u8::from(told);
                 let progress = feed(s, hello, tls::feed);
                 after(&ctx, s, hello, progress, Tail::Inspect)
             }
@@ -70,11 +73,10 @@ enum Taken {
 /// stream's next piece.
 #[inline(always)]
 fn take(ctx: &XdpContext, s: &mut Scratch) -> Taken {
+    s.protocol = Protocol::Tcp as u8;
     let Some(hello) = hello(s) else {
-        s.set(Verdict::Drop, Reason::Internal);
         return Taken::Finish;
     };
-    s.protocol = Protocol::Tcp as u8;
     let syn = u32::from(s.meta.tcp & tcp_flags::SYN != 0);
     let offset = s
         .meta
@@ -99,6 +101,14 @@ fn take(ctx: &XdpContext, s: &mut Scratch) -> Taken {
         config!(hello_cap)
     };
     if hello.consumed >= cap {
+        // Behind a complete hello nothing more is looked for.
+        if hello.protocol == Protocol::Tls as u8
+            && let Some(flags) = tls::told(hello)
+        {
+            s.protocol = hello.protocol;
+            s.flow_flags = flags;
+            return Taken::Jump(Tail::Conclude);
+        }
         s.failed = Reason::HelloTooLong as u8;
         return Taken::Jump(Tail::Conclude);
     }
@@ -118,7 +128,9 @@ fn take(ctx: &XdpContext, s: &mut Scratch) -> Taken {
     Taken::Feed(hello)
 }
 
-/// The hello in progress of this flow, or a new one.
+/// The hello in progress of this flow, or a new one; `None` with the outcome
+/// in `s` where its start is not known. A hello that was forgotten in the
+/// middle, because others pushed it out, must not seem to begin there (T23).
 #[inline(always)]
 fn hello(s: &mut Scratch) -> Option<&'static mut Hello> {
     // SAFETY: the value stays a Hello as long as the program runs; see
@@ -137,10 +149,18 @@ fn hello(s: &mut Scratch) -> Option<&'static mut Hello> {
     } else if let Some(start) = stream::start(&s.meta.key) {
         s.hello.base_seq = start;
         s.hello.confirmed = 1;
+    } else if syn == 0 && config!(unseen_start) == 0 {
+        let opinion = s.row.deny(Reason::Midstream, NO_CATEGORY);
+        s.set_opinion(opinion);
+        return None;
     }
     let _ = HELLOS.insert(&s.meta.key, &s.hello, 0);
+    let Some(hello) = HELLOS.get_ptr_mut(&s.meta.key) else {
+        s.set(Verdict::Drop, Reason::Internal);
+        return None;
+    };
     // SAFETY: as above.
-    HELLOS.get_ptr_mut(&s.meta.key).map(|h| unsafe { &mut *h })
+    Some(unsafe { &mut *hello })
 }
 
 /// A new ticket, and its slot emptied.

@@ -12,7 +12,7 @@ use super::{
     finish::{finish, jump, scratch},
     ingress::is_current,
     lookup,
-    maps::{ACCESS, FLOWS, GROUPS, ROOM_OF, ROOM_OF_QINQ, ROOMS, config},
+    maps::{ACCESS, FLOWS, GROUPS, HELLOS, ROOM_OF, ROOM_OF_QINQ, ROOMS, config},
     quic,
     scratch::{AGAIN_FLOW, AGAIN_HELLO, Scratch},
     stream,
@@ -74,6 +74,7 @@ fn look(view: &View, s: &mut Scratch) -> Next {
     if query && s.meta.key.protocol == 17 {
         return dns(s, group);
     }
+    let mut fresh = true;
     if let Some(flow) = FLOWS.get_ptr_mut(&s.meta.key) {
         // SAFETY: see `ingress::lan_ingress`.
         let flow = unsafe { &mut *flow };
@@ -90,16 +91,24 @@ fn look(view: &View, s: &mut Scratch) -> Next {
                 return Next::Jump(Tail::Conclude);
             }
             if s.meta.key.protocol == 6 {
+                // T23: the hello that was begun has been pushed out.
+                // SAFETY: only whether it is there is asked.
+                if flow.pending != 0 && unsafe { HELLOS.get(&s.meta.key) }.is_none() {
+                    let opinion = s.row.deny(Reason::Midstream, NO_CATEGORY);
+                    s.set_opinion(opinion);
+                    return Next::Finish;
+                }
                 flow.pending = 1;
             }
             if is_current(flow, s) {
                 s.again = AGAIN_HELLO;
+                fresh = flow.pending != 0;
             }
         }
     }
     match s.meta.key.protocol {
         6 => tcp(s, group),
-        17 => udp(view, s, group),
+        17 => udp(view, s, group, fresh),
         1 | 58 => icmp(s),
         // IPIP, 6in4, GRE, ESP, AH, EtherIP, L2TP.
         4 | 41 | 47 | 50 | 51 | 97 | 115 => {
@@ -260,7 +269,7 @@ fn tcp(s: &mut Scratch, group: &Group) -> Next {
 }
 
 #[inline(always)]
-fn udp(view: &View, s: &mut Scratch, group: &Group) -> Next {
+fn udp(view: &View, s: &mut Scratch, group: &Group, fresh: bool) -> Next {
     if s.meta.flags & MetaFlags::FRAGMENT != 0 {
         let opinion = s.row.unjudged(group.fragment, Reason::Fragment);
         return by_range(s, opinion);
@@ -279,7 +288,7 @@ fn udp(view: &View, s: &mut Scratch, group: &Group) -> Next {
             None => 0,
         }
     };
-    if s.row.by_name() && quic::begins(view, &s.meta, s.again == 0) {
+    if s.row.by_name() && quic::begins(view, &s.meta, fresh) {
         return Next::Jump(Tail::Quic);
     }
     let opinion = match range {

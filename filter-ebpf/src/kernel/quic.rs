@@ -102,7 +102,7 @@ pub(crate) fn quic(ctx: XdpContext) -> u32 {
         Outcome::Settled if s.again != AGAIN_HELLO => return jump(&ctx, Tail::QuicWalk),
         Outcome::Settled => as_judged(s),
         Outcome::Other if s.again == AGAIN_HELLO => as_judged(s),
-        Outcome::Pending => s.set(Verdict::Pass, Reason::HelloPending),
+        Outcome::Pending => pend(s),
         Outcome::Other | Outcome::Hold => s.set(Verdict::Drop, Reason::QuicRefused),
         Outcome::Failed(reason) => {
             fail(s, reason);
@@ -195,7 +195,18 @@ fn refuse(s: &mut Scratch, reason: Reason) {
     s.set_opinion(opinion);
 }
 
-/// The verdict that the flow already has.
+/// Part of a hello passes. Of a flow that was judged by an earlier one, no
+/// handshake goes on before this one is complete.
+#[inline(always)]
+fn pend(s: &mut Scratch) {
+    s.set(Verdict::Pass, Reason::HelloPending);
+    if let Some(flow) = FLOWS.get_ptr_mut(&s.meta.key) {
+        // SAFETY: see `ingress::lan_ingress`.
+        unsafe { (*flow).pending = 1 };
+    }
+}
+
+/// The verdict that the flow already has, unless another hello is in progress.
 #[inline(always)]
 fn as_judged(s: &mut Scratch) {
     let Some(flow) = FLOWS.get_ptr_mut(&s.meta.key) else {
@@ -204,6 +215,10 @@ fn as_judged(s: &mut Scratch) {
     };
     // SAFETY: see `ingress::lan_ingress`.
     let flow = unsafe { &*flow };
+    if flow.pending != 0 {
+        s.set(Verdict::Drop, Reason::QuicRefused);
+        return;
+    }
     s.verdict = flow.verdict;
     s.reason = flow.reason;
     s.category = flow.category;

@@ -58,6 +58,8 @@ pub(crate) struct Scratch {
     pub(crate) flow_flags: u8,
     /// 1: behind the judged HTTP head another one has begun.
     pub(crate) inside_head: u8,
+    /// 1: the name was told by an earlier packet.
+    pub(crate) repeated: u8,
     /// What a refused DNS query is told: 0 nothing, [`NXDOMAIN`] or [`EMPTY`].
     pub(crate) answer: u8,
     /// Type of record that the DNS query asks for.

@@ -7,7 +7,7 @@
 
 use filter_ebpf::abi::FlowKey;
 
-use super::maps::STARTS;
+use super::maps::{SECRET, STARTS, config};
 
 /// Slots of `STARTS`: 2 MiB.
 pub(crate) const SLOTS: u32 = 1 << 18;
@@ -17,12 +17,16 @@ const CONFIRMED: u64 = 1 << 32;
 const FINGERPRINT: u64 = !0 << 33;
 
 /// The sequence number of a stream's first byte, if it was seen and its note
-/// not overwritten.
+/// not overwritten; what only the client said counts where the stream's start
+/// may be missing altogether.
 #[inline(always)]
 pub(crate) fn start(key: &FlowKey) -> Option<u32> {
     let (index, fingerprint) = place(key);
     let slot = *STARTS.get(index)?;
     if slot & FINGERPRINT != fingerprint || slot == 0 {
+        return None;
+    }
+    if slot & CONFIRMED == 0 && config!(unseen_start) == 0 {
         return None;
     }
     Some(slot as u32)
@@ -56,11 +60,14 @@ pub(crate) fn syn_ack(key: &FlowKey, first: u32) {
 
 #[inline(always)]
 fn place(key: &FlowKey) -> (u32, u64) {
-    // Collisions only cost a note, so a fast mix without a key will do.
+    // Whoever could aim at a slot could make a connection's start forgotten.
     const K: u64 = 0x9e37_79b9_7f4a_7c15;
     // SAFETY: a FlowKey is 44 bytes without padding, aligned to 4.
     let words = unsafe { &*(&raw const *key).cast::<[u32; 11]>() };
-    let mut hash = 0u64;
+    let mut hash = match SECRET.get(0) {
+        Some(secret) => secret.content[0],
+        None => 0,
+    };
     let mut i = 0;
     while i < 11 {
         hash = (hash ^ u64::from(words[i])).wrapping_mul(K);

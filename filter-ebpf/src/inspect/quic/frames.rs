@@ -250,5 +250,6 @@ fn adopt(scratch: &Scratch, hello: &mut QuicHello, keep_content: bool) {
         put(&mut hello.prefix, 0);
         put(&mut hello.total, 0);
         put(&mut hello.complete, 0);
+        put(&mut hello.begin, 0);
     }
 }

@@ -47,23 +47,31 @@ pub(super) fn gather(scratch: &mut Scratch, hello: &mut QuicHello) {
 /// Reads the ClientHello's length once it is there, and whether all of it is.
 #[inline(always)]
 fn measure(scratch: &mut Scratch, hello: &mut QuicHello) -> Result<(), Reason> {
-    if hello.complete != 0 || hello.prefix < HANDSHAKE_HEADER {
+    if hello.complete != 0 && hello.prefix > hello.total {
+        hello.begin = hello.total;
+        hello.complete = 0;
+    }
+    if hello.complete != 0 || hello.prefix < hello.begin.wrapping_add(HANDSHAKE_HEADER) {
         return Ok(());
     }
-    let header = hello.buffer.load(0);
+    let header = hello.buffer.load(hello.begin);
     if header & 0xff != CLIENT_HELLO {
         return Err(Reason::Malformed);
     }
     let body = (header.swap_bytes() >> 32) as u32 & 0x00ff_ffff;
-    let total = HANDSHAKE_HEADER.wrapping_add(body);
+    let total = hello
+        .begin
+        .wrapping_add(HANDSHAKE_HEADER)
+        .wrapping_add(body);
     if total > CHUNK as u32 {
         return Err(Reason::HelloTooLong);
     }
     hello.total = total;
     if hello.prefix >= total {
         hello.complete = 1;
+        // What follows it answers a server that saw it.
         if hello.prefix > total {
-            hello.pinned = 1;
+            return Err(Reason::Malformed);
         }
         scratch.seen |= Seen::COMPLETE;
     }
@@ -85,15 +93,10 @@ impl Copy<'_> {
         if complete && end > u64::from(self.hello.total) {
             self.hello.pinned = 1;
         }
-        if end <= CHUNK as u64 {
-            return true;
-        }
-        // Behind a complete hello, a server's HelloRetryRequest brings a
-        // second one, which need not fit.
-        if !complete {
+        if end > CHUNK as u64 {
             self.scratch.fail(Reason::HelloTooLong);
         }
-        false
+        end <= CHUNK as u64
     }
 
     /// Up to eight bytes of the present frame; false on other content.

@@ -87,6 +87,9 @@ fn try_header(scratch: &mut Scratch, hello: &QuicHello) -> Result<(), Reason> {
     let first = datagram.get(start).unwrap_or(0);
     // 1-RTT packets and zeroes have no length: they reach to the end.
     if first & 0x80 == 0 || start.saturating_add(7) > len {
+        if first != 0 {
+            scratch.seen |= Seen::LATER;
+        }
         scratch.next = Next::FINISH;
         return Ok(());
     }
@@ -141,7 +144,10 @@ fn try_header(scratch: &mut Scratch, hello: &QuicHello) -> Result<(), Reason> {
             scratch.seen |= Seen::EARLY;
             return Ok(());
         }
-        _ => return Ok(()),
+        _ => {
+            scratch.seen |= Seen::LATER;
+            return Ok(());
+        }
     }
 
     scratch.initials = scratch.initials.wrapping_add(1);

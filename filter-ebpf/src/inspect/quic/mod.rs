@@ -62,7 +62,7 @@ pub struct QuicHello {
     pub dcid: [u8; CID_MAX],
     /// Bytes of the hello that are there without a gap from the front.
     pub prefix: u32,
-    /// Bytes of the whole ClientHello, 0: not known yet.
+    /// Where the ClientHello ends, 0: not known yet.
     pub total: u32,
     /// 1: `prefix` has reached `total`.
     pub complete: u8,
@@ -71,7 +71,10 @@ pub struct QuicHello {
     pub pinned: u8,
     /// [`Reason`] for which the connection is denied for good; 0: none.
     pub failed: u8,
-    pub reserved: [u8; 5],
+    pub reserved: u8,
+    /// Where the ClientHello begins: behind the first one, if a server asked
+    /// for another (HelloRetryRequest, RFC 8446 §4.1.4).
+    pub begin: u32,
     /// The packet number after the highest seen (RFC 9000 appendix A.3).
     pub next_number: u64,
     /// A bit per byte of `buffer` that is there; eight bytes of slack.
@@ -167,6 +170,9 @@ impl Seen {
     const INITIAL: u32 = 4;
     /// The hello became complete.
     const COMPLETE: u32 = 8;
+    /// A packet whose keys a client has only from the server's answer to its
+    /// whole hello.
+    const LATER: u32 = 16;
 }
 
 /// The next phase, as kept in [`Scratch::next`].
@@ -285,7 +291,9 @@ fn outcome(scratch: &Scratch, hello: &mut QuicHello) -> Outcome {
     if hello.complete != 0 {
         return Outcome::Settled;
     }
-    if seen & Seen::EARLY != 0 {
+    // With a later packet the whole hello must have passed: what was known
+    // of it is lost.
+    if seen & (Seen::EARLY | Seen::LATER) != 0 {
         return Outcome::Hold;
     }
     if seen & Seen::INITIAL != 0 {

@@ -14,7 +14,7 @@ pub fn walk(gathered: &QuicHello, hello: &mut Hello) -> Progress {
     hello.protocol = Protocol::Quic as u8;
     hello.name_len = 0;
     let chunk = gathered.buffer.chunk(gathered.total);
-    match tls::feed_handshake(hello, &chunk) {
+    match tls::feed_handshake(hello, &chunk, gathered.begin) {
         // All of it is there: what wants more contradicts its own length.
         Progress::More => Progress::Failed(Reason::Malformed),
         progress => progress,
