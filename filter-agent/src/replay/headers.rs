@@ -10,7 +10,8 @@ pub(crate) fn headers(frame: &[u8]) -> (Parsed, Meta) {
     let start = frame.as_ptr() as u64;
     // SAFETY: the view lies inside `frame` and is gone before it.
     let view = unsafe { View::new(start, start + frame.len() as u64) };
-    let parsed = parse(&view, frame.len() as u32, &mut meta);
+    let len = frame.len() as u32;
+    let parsed = parse(&view, len, || len, &mut meta);
     (parsed, meta)
 }
 

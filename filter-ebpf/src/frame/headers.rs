@@ -88,9 +88,12 @@ pub enum Parsed {
 /// options, IPv6 with up to eight extension headers. Lengths come from the IP
 /// header; what lies behind is Ethernet padding. Checksums are not looked at:
 /// virtual interfaces hand over partial ones.
+///
+/// `linear_len` is the length of the part that `view` sees; `whole_len` tells
+/// that of the frame and is asked only where an IP header promises more.
 #[inline(always)]
-pub fn parse(view: &View, frame_len: u32, meta: &mut Meta) -> Parsed {
-    meta.frame_len = frame_len;
+pub fn parse(view: &View, linear_len: u32, whole_len: impl Fn() -> u32, meta: &mut Meta) -> Parsed {
+    meta.frame_len = linear_len;
     let Some(eth) = view.at::<14>(0) else {
         return Parsed::Bad(Reason::Truncated);
     };
@@ -146,13 +149,23 @@ pub fn parse(view: &View, frame_len: u32, meta: &mut Meta) -> Parsed {
     }
     meta.l3 = offset;
     match ethertype {
-        ETH_IPV4 => ipv4(view, offset, meta),
-        ETH_IPV6 => ipv6(view, offset, meta),
+        ETH_IPV4 => ipv4(view, offset, whole_len, meta),
+        ETH_IPV6 => ipv6(view, offset, whole_len, meta),
         ETH_ARP | ETH_LLDP | ETH_EAPOL | ETH_PPPOE_DISCOVERY => Parsed::Keepalive,
         // 802.3 length instead of a type: LLC, as STP uses it.
         0..=1500 => Parsed::Keepalive,
         _ => Parsed::Bad(Reason::NotIp),
     }
+}
+
+/// Whether the frame has `end` bytes. A frame in several buffers has them
+/// beyond the linear part; its whole length costs a call of the kernel.
+#[inline(always)]
+fn reaches(meta: &mut Meta, end: u32, whole_len: impl Fn() -> u32) -> bool {
+    if end > meta.frame_len {
+        meta.frame_len = whole_len();
+    }
+    end <= meta.frame_len
 }
 
 #[inline(always)]
@@ -169,7 +182,7 @@ fn mapped(address: u32) -> [u8; 16] {
 }
 
 #[inline(always)]
-fn ipv4(view: &View, offset: u32, meta: &mut Meta) -> Parsed {
+fn ipv4(view: &View, offset: u32, whole_len: impl Fn() -> u32, meta: &mut Meta) -> Parsed {
     let Some(ip) = view.at::<20>(offset) else {
         return Parsed::Bad(Reason::Truncated);
     };
@@ -181,7 +194,7 @@ fn ipv4(view: &View, offset: u32, meta: &mut Meta) -> Parsed {
     }
     // A segment that was put together by the kernel may say 0 and mean more
     // than 64 KB (IPv4 BIG TCP); none of our hooks sees those.
-    if offset + total_len > meta.frame_len {
+    if !reaches(meta, offset + total_len, whole_len) {
         return Parsed::Bad(Reason::Truncated);
     }
     let fragment = ip.be16::<6>();
@@ -207,14 +220,14 @@ fn ipv4(view: &View, offset: u32, meta: &mut Meta) -> Parsed {
 }
 
 #[inline(always)]
-fn ipv6(view: &View, offset: u32, meta: &mut Meta) -> Parsed {
+fn ipv6(view: &View, offset: u32, whole_len: impl Fn() -> u32, meta: &mut Meta) -> Parsed {
     let Some(ip) = view.at::<40>(offset) else {
         return Parsed::Bad(Reason::Truncated);
     };
     meta.flags |= MetaFlags::IPV6;
     let payload_len = u32::from(ip.be16::<4>());
     let end = offset + 40 + payload_len;
-    if ip.u8::<0>() >> 4 != 6 || end > meta.frame_len {
+    if ip.u8::<0>() >> 4 != 6 || !reaches(meta, end, whole_len) {
         return Parsed::Bad(Reason::Truncated);
     }
     let upper = ip.be64::<24>();

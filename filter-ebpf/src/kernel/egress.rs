@@ -10,7 +10,7 @@ use aya_ebpf::{
 };
 use filter_ebpf::{
     abi::{FlowFlags, FlowKey, Reason, Verdict},
-    frame::{MetaFlags, Parsed, View, parse, tcp_flags},
+    frame::{Meta, MetaFlags, Parsed, View, parse, tcp_flags},
     judge::OWN_NETWORK,
 };
 
@@ -35,6 +35,7 @@ pub(crate) fn lan_egress(ctx: TcContext) -> i32 {
     let Some(s) = EGRESS_SCRATCH.get_ptr_mut(0).map(|s| unsafe { &mut *s }) else {
         return TC_ACT_SHOT;
     };
+    s.meta = Meta::default();
     begin(s);
     let skb: *mut __sk_buff = ctx.as_ptr().cast();
     // SAFETY: the context is the program's own.
@@ -54,7 +55,7 @@ pub(crate) fn lan_egress(ctx: TcContext) -> i32 {
     }
     // SAFETY: the context's own bounds.
     let view = unsafe { View::new(ctx.data() as u64, ctx.data_end() as u64) };
-    match parse(&view, len, &mut s.meta) {
+    match parse(&view, len, || len, &mut s.meta) {
         Parsed::Ip => {}
         Parsed::Keepalive | Parsed::Bad(_) => return TC_ACT_OK,
     }

@@ -1,7 +1,9 @@
 //! The last step of every path: count, report, act.
 
 use aya_ebpf::{
-    bindings::xdp_action, helpers::generated::bpf_ktime_get_coarse_ns, programs::XdpContext,
+    bindings::xdp_action,
+    helpers::generated::{bpf_jiffies64, bpf_ktime_get_coarse_ns},
+    programs::XdpContext,
 };
 use filter_ebpf::{
     abi::{Protocol, Reason, Tail, Verdict, counter_index},
@@ -41,16 +43,26 @@ pub(crate) fn jump(ctx: &XdpContext, tail: Tail) -> u32 {
     xdp_action::XDP_DROP
 }
 
-/// The kernel's clock, or replay's.
+/// Sets `now` to the kernel's clock, or to replay's.
+///
+/// The coarse clock moves with the kernel's ticks. Which tick it is costs a
+/// load (the verifier writes `bpf_jiffies64` out, kernel: `bpf_do_misc_fixups`),
+/// the clock itself a call, so it is read once in a tick on each core.
 #[inline(always)]
-pub(crate) fn now() -> u64 {
+pub(crate) fn tick(s: &mut Scratch) {
     if config!(trace) != 0
         && let Some(trace) = TRACE.get(0)
     {
-        return trace.now;
+        s.now = trace.now;
+        return;
     }
     // SAFETY: a helper without arguments.
-    unsafe { bpf_ktime_get_coarse_ns() }
+    let tick = unsafe { bpf_jiffies64() };
+    if s.tick != tick {
+        s.tick = tick;
+        // SAFETY: as above.
+        s.now = unsafe { bpf_ktime_get_coarse_ns() };
+    }
 }
 
 /// Adds a packet to a room's counter.

@@ -12,7 +12,7 @@ use filter_ebpf::{
 };
 
 use super::{
-    finish::{count, count_category, finish, jump, now, scratch},
+    finish::{count, count_category, finish, jump, scratch, tick},
     maps::{FLOWS, OVERRIDE_HEADER, config},
     quic,
     scratch::Scratch,
@@ -24,23 +24,24 @@ pub(crate) fn lan_ingress(ctx: XdpContext) -> u32 {
     let Some(s) = scratch() else {
         return xdp_action::XDP_DROP;
     };
-    begin(s);
+    s.meta = Meta::default();
     // SAFETY: the context's own bounds, used before the packet changes.
     let view = unsafe { View::new(ctx.data() as u64, ctx.data_end() as u64) };
-    // SAFETY: the context is the program's own.
-    let frame_len = unsafe { bpf_xdp_get_buff_len(ctx.as_ptr().cast()) } as u32;
-    match parse(&view, frame_len, &mut s.meta) {
+    match parse(&view, linear_len(&ctx), || whole_len(&ctx), &mut s.meta) {
         Parsed::Ip => {}
         Parsed::Keepalive => {
+            begin(s);
             s.set(Verdict::Pass, Reason::Keepalive);
             return finish(&ctx, s);
         }
         Parsed::Bad(reason) => {
+            begin(s);
             s.set(Verdict::Drop, reason);
             return finish(&ctx, s);
         }
     }
     let Some(slot) = slot(ctx.ingress_ifindex() as u32) else {
+        begin(s);
         s.set(Verdict::Drop, Reason::UnknownVlan);
         return finish(&ctx, s);
     };
@@ -49,6 +50,7 @@ pub(crate) fn lan_ingress(ctx: XdpContext) -> u32 {
         Some(header) => header.epoch,
         None => 0,
     };
+    tick(s);
     if let Some(flow) = FLOWS.get_ptr_mut(&s.meta.key) {
         // SAFETY: the value stays a Flow as long as the program runs; a
         // recycled one is another flow's, told by no more than a wrong
@@ -60,14 +62,28 @@ pub(crate) fn lan_ingress(ctx: XdpContext) -> u32 {
             return action;
         }
     }
+    begin(s);
     jump(&ctx, Tail::Judge)
 }
 
-/// Sets what every packet starts with.
+/// Bytes of the frame's first buffer.
+#[inline(always)]
+pub(crate) fn linear_len(ctx: &XdpContext) -> u32 {
+    (ctx.data_end() - ctx.data()) as u32
+}
+
+/// Bytes of the frame in all its buffers.
+#[inline(always)]
+pub(crate) fn whole_len(ctx: &XdpContext) -> u32 {
+    // SAFETY: the context is the program's own.
+    unsafe { bpf_xdp_get_buff_len(ctx.as_ptr().cast()) as u32 }
+}
+
+/// Sets what the programs behind the first one, and reports, start with.
+/// What `lan_ingress` decides by itself needs none of it.
 #[inline(always)]
 pub(crate) fn begin(s: &mut Scratch) {
-    s.meta = Meta::default();
-    s.now = now();
+    tick(s);
     s.valid_until = u64::MAX;
     s.room = config!(rooms);
     s.group = 0;
@@ -122,6 +138,7 @@ fn established(ctx: &XdpContext, view: &View, flow: &mut Flow, s: &mut Scratch) 
             if flow.flags & FlowFlags::CONFIRMED == 0 {
                 let offset = s.meta.seq.wrapping_sub(flow.base_seq);
                 if offset < flow.judged_len {
+                    begin(s);
                     return Some(jump(ctx, Tail::Resend));
                 }
             }
@@ -136,8 +153,9 @@ fn established(ctx: &XdpContext, view: &View, flow: &mut Flow, s: &mut Scratch) 
         return None;
     }
     let reason = Reason::from_u8(flow.reason);
-    s.room = u32::from(flow.room);
     if verdict != Verdict::Pass || config!(trace) != 0 {
+        begin(s);
+        s.room = u32::from(flow.room);
         s.group = u32::from(flow.group);
         s.verdict = flow.verdict;
         s.reason = flow.reason;
@@ -145,7 +163,7 @@ fn established(ctx: &XdpContext, view: &View, flow: &mut Flow, s: &mut Scratch) 
         s.protocol = flow.protocol;
         return Some(finish(ctx, s));
     }
-    count(s.room, verdict, reason, s.meta.frame_len);
+    count(u32::from(flow.room), verdict, reason, s.meta.frame_len);
     count_category(flow.category, verdict, s.meta.frame_len);
     Some(xdp_action::XDP_PASS)
 }

@@ -29,6 +29,8 @@ pub(crate) const EMPTY: u8 = 2;
 pub(crate) struct Scratch {
     pub(crate) meta: Meta,
     pub(crate) now: u64,
+    /// The kernel's tick at which `now` was read.
+    pub(crate) tick: u64,
     /// Until when a verdict of this packet holds.
     pub(crate) valid_until: u64,
     /// Categories of the destination's address.
