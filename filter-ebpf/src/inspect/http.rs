@@ -301,7 +301,8 @@ impl Walk<'_> {
             0 if byte == b'\n' => return self.no_version(),
             0..5 => byte.to_ascii_lowercase() == state.http_byte(at),
             5 => {
-                // HTTP/2 by prior knowledge: frames follow, no heads.
+                // HTTP/2 by prior knowledge (RFC 9113 §3.3): it names hosts,
+                // in frames that nobody reads here.
                 if byte.is_ascii_digit() && byte > b'1' {
                     state.set(Flags::NEWER);
                 }
@@ -311,7 +312,7 @@ impl Walk<'_> {
             7 => byte.is_ascii_digit(),
             _ if byte == b'\n' => {
                 if state.has(Flags::NEWER) {
-                    state.outcome = Outcome::failed(Reason::UnknownProtocol);
+                    state.outcome = Outcome::failed(Reason::Malformed);
                 }
                 state.begin_headers();
                 return;
