@@ -13,9 +13,9 @@ pub(crate) struct Options {
     /// Inputs per target.
     #[arg(long, default_value_t = 1_000_000)]
     inputs: u64,
-    /// Only this target (tls, http, quic, dns).
+    /// Only this target (tls, http).
     #[arg(long, value_name = "NAME")]
-    target: Option<String>,
+    only: Option<String>,
     /// A run with the same seed sees the same inputs.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -36,6 +36,6 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         ])
         .arg(format!("--inputs={}", options.inputs))
         .arg(format!("--seed={}", options.seed))
-        .args(options.target.iter().map(|name| format!("--target={name}")));
+        .args(options.only.iter().map(|name| format!("--only={name}")));
     exec(&mut fuzz)
 }

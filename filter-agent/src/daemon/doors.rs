@@ -36,6 +36,18 @@ impl Holds {
         })
     }
 
+    /// What held at a moment that is over.
+    pub(super) fn past(store: &mut Store, at: Timestamp) -> Result<Self> {
+        store.read(|connection| {
+            Ok(Self {
+                leases: leases::past(connection, at)?,
+                modes: modes::past(connection, at)?,
+                grants: grants::in_force(connection, at)?,
+                blocks: blocks::past(connection, at)?,
+            })
+        })
+    }
+
     /// When the first of them ends.
     pub(super) fn next_end(&self) -> Option<Timestamp> {
         let leases = self.leases.iter().map(|lease| lease.until);

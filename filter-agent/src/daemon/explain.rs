@@ -1,13 +1,17 @@
 //! What happens to a destination at any moment, and why.
 //!
-//! The matrix is asked by the very code that the kernel runs
-//! ([`filter_ebpf::judge`]); lists are read again, to tell the line.
+//! The order is that of [`Destination::judge`], which the tests hold against
+//! the kernel; lists are read again, to tell the line.
 
-use std::collections::BTreeMap;
+mod entries;
+#[cfg(test)]
+mod tests;
+
 use std::net::IpAddr;
 
 use filter_ebpf::abi::{Reason, Verdict};
-use filter_ebpf::judge::{NO_CATEGORY, Opinion, Row};
+use filter_ebpf::frame::embedded_ipv4;
+use filter_ebpf::judge::{NO_CATEGORY, Row};
 use jiff::Timestamp;
 
 use super::doors::{Holds, Target, target};
@@ -17,14 +21,12 @@ use crate::calendar::windows::group_at;
 use crate::control::api::{Explain, Explanation};
 use crate::control::server::Serve;
 use crate::control::{Failure, Peer};
-use crate::lists::{self, Name, Question, Scope, Source, update};
+use crate::explain::{Destination, Overrides};
+use crate::lists::update;
 use crate::policy::{BareName, Door, Host, Policy};
 use crate::store::grants::Subject;
 use crate::store::modes::Hold;
 use crate::words::{Message, Said};
-
-/// Lines of one list that are looked at.
-const MAX_MATCHES: usize = 16;
 
 impl Serve<Explain> for Daemon {
     fn serve(&self, _: &Peer, request: Explain) -> Result<Explanation, Failure> {
@@ -42,7 +44,13 @@ impl Serve<Explain> for Daemon {
         if host.is_none() && request.addr.is_none() {
             return Err(Failure::bad_request(Message::NameTarget));
         }
-        let holds = Holds::at(&mut self.store(), at)?;
+        let mut store = self.store();
+        let holds = if request.at.is_some() && at < Timestamp::now() {
+            Holds::past(&mut store, at)?
+        } else {
+            Holds::at(&mut store, at)?
+        };
+        drop(store);
         let copies = build::copies(&state_folder(&self.options, &in_force.policy))?;
         let room = in_force.room(&request.room)?;
         let mut question = Case {
@@ -84,18 +92,6 @@ struct Case<'a> {
     at: Timestamp,
     host: Option<&'a str>,
     addr: Option<IpAddr>,
-}
-
-/// An entry that speaks about the destination.
-#[derive(Clone, Debug)]
-struct Hit {
-    category: usize,
-    /// Labels of the name, and whether it means this host only; `None` for a
-    /// range.
-    name: Option<(usize, bool)>,
-    list: String,
-    line: usize,
-    entry: String,
 }
 
 impl Case<'_> {
@@ -144,7 +140,9 @@ impl Case<'_> {
         let (open, because, until) = door(self.in_force, self.holds, self.room, self.at);
         explanation.until = until;
         if !open {
-            set(&mut explanation, Verdict::Reject, Reason::RoomClosed);
+            let row = policy.row(group_at, policy.date(self.at));
+            let refuse = Row::new(&row, 0).refuse;
+            set(&mut explanation, refuse, Reason::RoomClosed);
             explanation.because = because;
             explanation.rule = Some(rule(policy, room.line));
             explanation.decision = room.decision.as_ref().map(ToString::to_string);
@@ -154,8 +152,23 @@ impl Case<'_> {
         let date = policy.date(self.at);
         let group_row = policy.row(group_at, date);
         let row = Row::new(&group_row, granted);
-        let hits = self.hits()?;
-        let opinion = self.judge(&row, &hits, &room.name, &explanation, &group_row);
+        let addresses = self.addresses();
+        let target = entries::Target {
+            host: self.host,
+            addresses: &addresses,
+        };
+        let hits = entries::hits(policy, self.copies, target);
+        let names = self
+            .host
+            .map_or(Vec::new(), |host| entries::matches(&hits, host));
+        let destination = Destination {
+            host: self.host,
+            names: &names,
+            address_mask: entries::range_mask(&hits),
+            literal_mask: 0,
+            overrides: self.overrides(&room.name, &explanation.group),
+        };
+        let opinion = destination.judge(&group_row, &row);
         set(&mut explanation, opinion.verdict, opinion.reason);
         if matches!(opinion.reason, Reason::Blocked) {
             if let Some(block) = self.block() {
@@ -183,7 +196,7 @@ impl Case<'_> {
         explanation: &mut Explanation,
         category: usize,
         group: usize,
-        hits: &[Hit],
+        hits: &[entries::Hit],
     ) {
         let policy = &self.in_force.policy;
         explanation.category = policy
@@ -206,57 +219,31 @@ impl Case<'_> {
         }
     }
 
-    fn judge(
-        &self,
-        row: &Row,
-        hits: &[Hit],
-        room: &str,
-        explanation: &Explanation,
-        group: &filter_ebpf::abi::Group,
-    ) -> Opinion {
-        let bit = |hit: &Hit| 1_u64 << hit.category.min(63);
-        let all = hits.iter().fold(0, |mask, hit| mask | bit(hit));
-        let plain = |verdict, reason| Opinion {
-            verdict,
-            reason,
-            category: NO_CATEGORY,
+    /// The address, and the IPv4 one that an IPv6 address carries.
+    fn addresses(&self) -> Vec<IpAddr> {
+        let embedded = match self.addr {
+            Some(IpAddr::V6(address)) => {
+                let bits = address.to_bits();
+                embedded_ipv4((bits >> 64) as u64, bits as u64)
+            }
+            _ => None,
         };
-        if self.block().is_some() {
-            return plain(row.refuse, Reason::Blocked);
-        }
-        if row.is_locked(all)
-            && let Some(opinion) = row.name(all & row.locked)
-        {
-            return opinion;
-        }
-        let host_granted = self.holds.grants_of(room, &explanation.group).any(|grant| {
-            matches!(&grant.what, Subject::Host(host) if self.host.is_some_and(|h| below(h, host)))
-        });
-        if host_granted {
-            return plain(Verdict::Pass, Reason::Granted);
-        }
-        let ranges = hits
-            .iter()
-            .filter(|hit| hit.name.is_none())
-            .fold(0, |mask, hit| mask | bit(hit));
-        let by_range = row.range(ranges);
-        if let Some(opinion) = by_range.filter(|opinion| opinion.verdict != Verdict::Pass) {
-            return opinion;
-        }
-        let mut names: BTreeMap<(usize, bool), u64> = BTreeMap::new();
-        for hit in hits {
-            if let Some(name) = hit.name {
-                *names.entry(name).or_default() |= bit(hit);
+        let embedded = embedded.map(|bits| IpAddr::V4(bits.into()));
+        self.addr.into_iter().chain(embedded).collect()
+    }
+
+    fn overrides(&self, room: &str, group: &str) -> Overrides {
+        let mut overrides = Overrides::default();
+        if let Some(block) = self.block() {
+            match target(&block.target) {
+                Target::Range(_) => overrides.address_blocked = true,
+                Target::Name(_) => overrides.name_blocked = true,
             }
         }
-        let by_name = names.values().rev().find_map(|mask| row.name(*mask));
-        if let Some(opinion) = by_name.or(by_range) {
-            return opinion;
-        }
-        if self.host.is_none() && row.by_name() {
-            return row.unjudged(group.unnamed, Reason::Unnamed);
-        }
-        row.default()
+        overrides.name_granted = self.holds.grants_of(room, group).any(|grant| {
+            matches!(&grant.what, Subject::Host(host) if self.host.is_some_and(|h| below(h, host)))
+        });
+        overrides
     }
 
     fn is_own(&self) -> bool {
@@ -284,105 +271,6 @@ impl Case<'_> {
                     Target::Name(name) => self.host.is_some_and(|host| below(host, name)),
                 }
         })
-    }
-
-    /// Every entry of the policy and its lists that speaks about the
-    /// destination.
-    fn hits(&self) -> Result<Vec<Hit>, Failure> {
-        let policy = &self.in_force.policy;
-        let own = policy.path.display().to_string();
-        let mut hits = Vec::new();
-        for (number, category) in policy.categories.iter().enumerate() {
-            for inline in &category.hosts {
-                let exact = inline.host.reach == BareName::Host;
-                let name = &inline.host.name;
-                if self.host.is_some_and(|host| matches(host, name, exact)) {
-                    hits.push(Hit {
-                        category: number,
-                        name: Some((labels(name), exact)),
-                        list: own.clone(),
-                        line: inline.line,
-                        entry: name.clone(),
-                    });
-                }
-            }
-            for inline in &category.ranges {
-                if self.addr.is_some_and(|addr| inline.net.contains(&addr)) {
-                    hits.push(Hit {
-                        category: number,
-                        name: None,
-                        list: own.clone(),
-                        line: inline.line,
-                        entry: inline.net.to_string(),
-                    });
-                }
-            }
-            for source in &category.lists {
-                self.list(number, source, &mut hits)?;
-            }
-        }
-        Ok(hits)
-    }
-
-    fn list(
-        &self,
-        category: usize,
-        source: &crate::policy::ListSource,
-        hits: &mut Vec<Hit>,
-    ) -> Result<(), Failure> {
-        let policy = &self.in_force.policy;
-        let options = source.options(policy);
-        let location = build::location(policy, source);
-        let direct = build::direct(policy, source);
-        let copy = match &direct {
-            Some(_) => None,
-            None => {
-                let name = build::subscription(policy, source).name;
-                self.copies.copy(&name).ok().flatten()
-            }
-        };
-        let from = match (&direct, &copy) {
-            (Some(path), _) => Source::File(path),
-            (None, Some(copy)) => copy.source(),
-            // There never was a copy, so nothing of it is in the image.
-            (None, None) => return Ok(()),
-        };
-        let name = self.host.and_then(|host| Name::parse(host.as_bytes()).ok());
-        let questions = name
-            .as_ref()
-            .map(Question::Name)
-            .into_iter()
-            .chain(self.addr.map(Question::Address));
-        for question in questions {
-            let found = lists::find(&from, &options, question, MAX_MATCHES).unwrap_or_default();
-            // What the list lets off itself is not in the image either.
-            let (exceptions, found): (Vec<_>, Vec<_>) =
-                found.into_iter().partition(|found| found.exception);
-            let is_let_off = |found: &lists::Match| {
-                exceptions.iter().any(|exception| {
-                    exception.entry == found.entry
-                        && (exception.scope == found.scope
-                            || exception.scope == Some(Scope::Subtree))
-                })
-            };
-            for found in found.into_iter().filter(|found| !is_let_off(found)) {
-                let place = if found.file.is_empty() {
-                    location.clone()
-                } else {
-                    format!("{location}!{}", found.file)
-                };
-                hits.push(Hit {
-                    category,
-                    name: found
-                        .scope
-                        .map(|scope| (labels(&found.entry), scope == Scope::Exact)),
-                    list: place,
-                    line: found.line as usize,
-                    entry: found.entry,
-                });
-            }
-        }
-        Ok(())
     }
 }
 
@@ -439,18 +327,6 @@ pub(super) fn door(
 
 fn rule(policy: &Policy, line: usize) -> String {
     format!("{}:{line}", policy.path.display())
-}
-
-fn labels(name: &str) -> usize {
-    name.split('.').count()
-}
-
-fn matches(host: &str, name: &str, exact: bool) -> bool {
-    if exact {
-        host == name
-    } else {
-        below(host, name)
-    }
 }
 
 /// Whether `host` is `name` or lies below it.

@@ -18,7 +18,7 @@ use filter_ebpf::tables::{Table, names, ranges4, ranges6, sets};
 use crate::image::{Image, Reach};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 /// An image and the secret its names were hashed with.
 #[derive(Clone, Copy, Debug)]
@@ -148,7 +148,14 @@ impl<'a> View<'a> {
                 category: NO_CATEGORY,
             }
         } else {
-            self.matrix(question, group, &row, &names, address_mask)
+            let destination = Destination {
+                host: question.host,
+                names: &names,
+                address_mask,
+                literal_mask: question.host.map_or(0, |host| self.literal(host)),
+                overrides: question.overrides,
+            };
+            destination.judge(group, &row)
         };
         Some(Answer {
             verdict: opinion.verdict,
@@ -158,51 +165,6 @@ impl<'a> View<'a> {
             address_mask,
             until: door.until.min(grants.until),
         })
-    }
-
-    /// The order of `docs/DESIGN.md`, once the room is open.
-    fn matrix(
-        &self,
-        question: &Question<'_>,
-        group: &abi::Group,
-        row: &Row,
-        names: &[Match<'_>],
-        address_mask: u64,
-    ) -> Opinion {
-        let overrides = question.overrides;
-        if overrides.address_blocked {
-            return row.deny(Reason::Blocked, NO_CATEGORY);
-        }
-        if let Some(denied) = by_address(row, overrides, address_mask)
-            .filter(|opinion| opinion.verdict != Verdict::Pass)
-        {
-            return denied;
-        }
-        if !row.by_name() {
-            return by_address(row, overrides, address_mask).unwrap_or(row.default());
-        }
-        let Some(host) = question.host else {
-            return by_address(row, overrides, address_mask)
-                .unwrap_or(row.unjudged(group.unnamed, Reason::Unnamed));
-        };
-        if overrides.name_blocked {
-            return row.deny(Reason::Blocked, NO_CATEGORY);
-        }
-        let seen = names.iter().fold(0, |mask, found| mask | found.mask);
-        if let Some(locked) = row.name(seen & row.locked) {
-            return locked;
-        }
-        let literal = self.literal(host);
-        let range = by_address(row, overrides, address_mask | literal);
-        if let Some(denied) = range.filter(|opinion| opinion.verdict != Verdict::Pass) {
-            return denied;
-        }
-        if overrides.name_granted || overrides.address_granted {
-            return pass(Reason::Granted);
-        }
-        row.name(most_specific(host, row, names))
-            .or(range)
-            .unwrap_or(row.default())
     }
 
     /// Categories of a host that is an address itself, as a mask.
@@ -251,6 +213,58 @@ impl<'a> View<'a> {
 
     fn mask(&self, set: u16) -> u64 {
         sets::mask(self.image.table(Table::Sets), set)
+    }
+}
+
+/// What is known of a destination.
+#[derive(Clone, Copy, Debug)]
+pub struct Destination<'a> {
+    /// `None`: a hello without a name.
+    pub host: Option<&'a str>,
+    /// Listed names that match the host, the most specific first.
+    pub names: &'a [Match<'a>],
+    /// Categories of the address, as a mask.
+    pub address_mask: u64,
+    /// Categories of a host that is an address itself.
+    pub literal_mask: u64,
+    pub overrides: Overrides,
+}
+
+impl Destination<'_> {
+    /// The order of `docs/DESIGN.md`, once the room is open.
+    pub fn judge(&self, group: &abi::Group, row: &Row) -> Opinion {
+        let overrides = self.overrides;
+        if overrides.address_blocked {
+            return row.deny(Reason::Blocked, NO_CATEGORY);
+        }
+        let by_address = |mask| by_address(row, overrides, mask);
+        let range = by_address(self.address_mask);
+        if let Some(denied) = range.filter(|opinion| opinion.verdict != Verdict::Pass) {
+            return denied;
+        }
+        if !row.by_name() {
+            return range.unwrap_or(row.default());
+        }
+        let Some(host) = self.host else {
+            return range.unwrap_or(row.unjudged(group.unnamed, Reason::Unnamed));
+        };
+        if overrides.name_blocked {
+            return row.deny(Reason::Blocked, NO_CATEGORY);
+        }
+        let seen = self.names.iter().fold(0, |mask, found| mask | found.mask);
+        if let Some(locked) = row.name(seen & row.locked) {
+            return locked;
+        }
+        let range = by_address(self.address_mask | self.literal_mask);
+        if let Some(denied) = range.filter(|opinion| opinion.verdict != Verdict::Pass) {
+            return denied;
+        }
+        if overrides.name_granted || overrides.address_granted {
+            return pass(Reason::Granted);
+        }
+        row.name(most_specific(host, row, self.names))
+            .or(range)
+            .unwrap_or(row.default())
     }
 }
 

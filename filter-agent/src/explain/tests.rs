@@ -95,7 +95,7 @@ fn the_kernel_and_explain_agree() {
     }
 }
 
-fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
 }
 
@@ -193,7 +193,6 @@ fn input(listed: &Listed, secret: &Secret) -> Input {
         categories: CATEGORIES as u8,
         names,
         ranges,
-        safe_search: crate::image::SafeSearch::default(),
     }
 }
 
@@ -319,34 +318,45 @@ impl Ask {
     }
 
     fn frame(&self) -> Vec<u8> {
-        let hello = client_hello(self.host.as_deref());
-        let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x81, 0];
-        frame.extend((100 + self.room as u16).to_be_bytes());
-        let tcp_len = 20 + hello.len() as u16;
-        let address = (self.client >> 14) as u16;
-        match self.server {
-            IpAddr::V4(server) => {
-                frame.extend([0x08, 0x00, 0x45, 0]);
-                frame.extend((20 + tcp_len).to_be_bytes());
-                frame.extend([0, 0, 0x40, 0, 64, 6, 0, 0, 10, 1]);
-                frame.extend(address.to_be_bytes());
-                frame.extend(server.octets());
-            }
-            IpAddr::V6(server) => {
-                frame.extend([0x86, 0xdd, 0x60, 0, 0, 0]);
-                frame.extend(tcp_len.to_be_bytes());
-                frame.extend([6, 64]);
-                let client = 0xfd00u128 << 112 | u128::from(address);
-                frame.extend(client.to_be_bytes());
-                frame.extend(server.octets());
-            }
-        }
-        frame.extend((0x4000 | self.client as u16 & 0x3fff).to_be_bytes());
-        frame.extend(443u16.to_be_bytes());
-        frame.extend([0, 0, 0, 7, 0, 0, 0, 9, 0x50, 0x18, 0xff, 0xff, 0, 0, 0, 0]);
-        frame.extend(hello);
-        frame
+        frame(
+            100 + self.room as u16,
+            self.client,
+            self.server,
+            self.host.as_deref(),
+        )
     }
+}
+
+/// A client hello in a TCP segment in a tagged frame; `client` numbers the
+/// connection, from 0 to 2^30.
+pub(crate) fn frame(vlan: u16, client: u64, server: IpAddr, host: Option<&str>) -> Vec<u8> {
+    let hello = client_hello(host);
+    let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x81, 0];
+    frame.extend(vlan.to_be_bytes());
+    let tcp_len = 20 + hello.len() as u16;
+    let address = (client >> 14) as u16;
+    match server {
+        IpAddr::V4(server) => {
+            frame.extend([0x08, 0x00, 0x45, 0]);
+            frame.extend((20 + tcp_len).to_be_bytes());
+            frame.extend([0, 0, 0x40, 0, 64, 6, 0, 0, 10, 1]);
+            frame.extend(address.to_be_bytes());
+            frame.extend(server.octets());
+        }
+        IpAddr::V6(server) => {
+            frame.extend([0x86, 0xdd, 0x60, 0, 0, 0]);
+            frame.extend(tcp_len.to_be_bytes());
+            frame.extend([6, 64]);
+            let client = 0xfd00u128 << 112 | u128::from(address);
+            frame.extend(client.to_be_bytes());
+            frame.extend(server.octets());
+        }
+    }
+    frame.extend((0x4000 | client as u16 & 0x3fff).to_be_bytes());
+    frame.extend(443u16.to_be_bytes());
+    frame.extend([0, 0, 0, 7, 0, 0, 0, 9, 0x50, 0x18, 0xff, 0xff, 0, 0, 0, 0]);
+    frame.extend(hello);
+    frame
 }
 
 /// RFC 8446 §4.1.2, with server_name (RFC 6066 §3) or without.
@@ -382,9 +392,23 @@ struct Frames<'a> {
     at: usize,
 }
 
-fn header() -> Vec<u8> {
+pub(crate) fn header() -> Vec<u8> {
     let words: [u32; 6] = [0xa1b2_3c4d, 0x0004_0002, 0, 0, 262_144, 1];
     words.into_iter().flat_map(u32::to_le_bytes).collect()
+}
+
+/// A frame as a capture holds it; `time` is UNIX time in nanoseconds.
+pub(crate) fn record(time: u64, frame: &[u8]) -> Vec<u8> {
+    let len = frame.len() as u32;
+    let words = [
+        (time / 1_000_000_000) as u32,
+        (time % 1_000_000_000) as u32,
+        len,
+        len,
+    ];
+    let mut bytes: Vec<u8> = words.into_iter().flat_map(u32::to_le_bytes).collect();
+    bytes.extend(frame);
+    bytes
 }
 
 impl Read for Frames<'_> {
@@ -392,17 +416,8 @@ impl Read for Frames<'_> {
         if self.at == self.bytes.len() && self.next < QUESTIONS {
             let time = START + self.next * STEP;
             let frame = Ask::random(self.listed, self.next).frame();
-            let len = frame.len() as u32;
-            let words = [
-                (time / 1_000_000_000) as u32,
-                (time % 1_000_000_000) as u32,
-                len,
-                len,
-            ];
             self.bytes.clear();
-            self.bytes
-                .extend(words.into_iter().flat_map(u32::to_le_bytes));
-            self.bytes.extend(frame);
+            self.bytes.extend(record(time, &frame));
             self.at = 0;
             self.next += 1;
         }
@@ -414,10 +429,10 @@ impl Read for Frames<'_> {
 }
 
 /// A small generator with a seed (SplitMix64, Steele 2014).
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -143,6 +143,22 @@ pub(super) fn append<T>(
     Ok(())
 }
 
+/// What the last change of each target left behind at a moment, as far as the
+/// log goes back. `kind` is the part of the actions before their dot.
+pub(super) fn left_at(connection: &Connection, kind: &str, at: Timestamp) -> Result<Vec<Value>> {
+    let mut ask = connection.prepare_cached(
+        "SELECT after FROM audit WHERE id IN
+         (SELECT MAX(id) FROM audit WHERE action LIKE ?1 || '.%' AND at <= ?2 GROUP BY target)
+         AND after IS NOT NULL ORDER BY target",
+    )?;
+    let rows = ask.query_map(params![kind, column(at)], |row| row.get::<_, String>(0))?;
+    let texts = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+    let values = texts
+        .iter()
+        .filter_map(|text| serde_json::from_str(text).ok());
+    Ok(values.collect())
+}
+
 /// Entries that match, the newest first.
 pub fn list(connection: &Connection, filter: &Filter) -> Result<Vec<Entry>> {
     let mut ask = connection.prepare_cached(

@@ -205,6 +205,16 @@ pub fn in_force(connection: &Connection) -> Result<Vec<Block>> {
     select(connection, "WHERE state <> 'lifted' ORDER BY id")
 }
 
+/// Blocks that were in force at a moment that is over.
+pub fn past(connection: &Connection, at: Timestamp) -> Result<Vec<Block>> {
+    let all = select(connection, "ORDER BY id")?;
+    let was = |block: &Block| {
+        let lifted = block.state == State::Lifted;
+        block.since <= at && (!lifted || block.decided.is_none_or(|decided| at < decided))
+    };
+    Ok(all.into_iter().filter(was).collect())
+}
+
 /// Reports without a decision, the oldest first.
 pub fn queue(connection: &Connection) -> Result<Vec<Block>> {
     select(connection, "WHERE state = 'queued' ORDER BY id")

@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 
-use super::{Change, Result, StoreError, Who, column, moment};
+use super::{Change, Result, StoreError, Who, audit, column, moment};
 use crate::words::{Message, Said};
 
 /// Who holds a room, and until when.
@@ -119,6 +119,16 @@ pub fn list(connection: &Connection, at: Timestamp) -> Result<Vec<Lease>> {
     )?;
     let rows = ask.query_map([column(at)], lease)?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// All leases that held at a moment that is over, by room: from the audit
+/// log, as far as it goes back.
+pub fn past(connection: &Connection, at: Timestamp) -> Result<Vec<Lease>> {
+    let left = audit::left_at(connection, "lease", at)?;
+    let leases = left
+        .into_iter()
+        .filter_map(|after| serde_json::from_value::<Lease>(after).ok());
+    Ok(leases.filter(|lease| at < lease.until).collect())
 }
 
 fn lease(row: &Row<'_>) -> rusqlite::Result<Lease> {

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 
-use super::{Change, Result, Who, column, moment};
+use super::{Change, Result, Who, audit, column, moment};
 
 /// How a room's door is held by hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,6 +87,18 @@ pub fn set(
         .why(reason)
         .before(&before)
         .after(&held))
+}
+
+/// How rooms were held at a moment that is over: from the audit log, as far
+/// as it goes back.
+pub fn past(connection: &Connection, at: Timestamp) -> Result<Vec<Held>> {
+    let left = audit::left_at(connection, "room", at)?;
+    let held = left
+        .into_iter()
+        .filter_map(|after| serde_json::from_value::<Held>(after).ok());
+    Ok(held
+        .filter(|held| held.until.is_none_or(|until| at < until))
+        .collect())
 }
 
 /// How a room is held at a moment.

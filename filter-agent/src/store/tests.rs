@@ -84,6 +84,34 @@ fn a_lease_holds_against_others_and_ends_by_itself() {
     assert!(entries[1].before.is_some() && entries[1].after.is_some());
 }
 
+/// What held at a moment that is over is told as it was then, though the
+/// tables keep the present only.
+#[test]
+fn the_past_is_told_as_it_was() {
+    let mut store = Store::in_memory().unwrap();
+    let aida = who("aida", 1001);
+    let block =
+        |c: &Connection, at| blocks::add(c, "bad.example", blocks::Kind::Block, &aida, None, at);
+    let hold = Some((modes::Hold::Closed, None));
+    let set = |c: &Connection, hold, at| modes::set(c, "101", hold, &aida, None, at);
+    let take = |c: &Connection| leases::take(c, "101", &aida, now(), later(45));
+    store.change(&aida, now(), take).unwrap();
+    store.change(&aida, now(), |c| set(c, hold, now())).unwrap();
+    store.change(&aida, now(), |c| block(c, now())).unwrap();
+    let release = |c: &Connection| leases::release(c, "101", &aida, false, later(20));
+    store.change(&aida, later(20), release).unwrap();
+    let auto = |c: &Connection| set(c, None, later(20));
+    store.change(&aida, later(20), auto).unwrap();
+    let lift = |c: &Connection| blocks::lift(c, "bad.example", &aida, None, later(20));
+    store.change(&aida, later(20), lift).unwrap();
+    for (at, held) in [(-1, 0), (0, 1), (19, 1), (20, 0), (60, 0)] {
+        let at = later(at);
+        assert_eq!(store.read(|c| leases::past(c, at)).unwrap().len(), held);
+        assert_eq!(store.read(|c| modes::past(c, at)).unwrap().len(), held);
+        assert_eq!(store.read(|c| blocks::past(c, at)).unwrap().len(), held);
+    }
+}
+
 #[test]
 fn modes_and_grants_end_by_their_until() {
     let mut store = Store::in_memory().unwrap();

@@ -15,10 +15,7 @@ use filter_ebpf::{
     abi::Protocol,
     bpf::between_one_and,
     frame::{MetaFlags, tcp_flags},
-    inspect::{
-        Chunk,
-        dns::{self, qtype},
-    },
+    inspect::{Chunk, dns},
     reply::{
         self, PAGE_MAX,
         dns::{Answer, answer},
@@ -27,8 +24,8 @@ use filter_ebpf::{
 
 use super::{
     finish::scratch,
-    maps::{DNS_HELLO, PAGE, SAFE_ADDRESSES},
-    scratch::{EMPTY, REPLY, SAFE, Scratch},
+    maps::{DNS_HELLO, PAGE},
+    scratch::{EMPTY, REPLY, Scratch},
 };
 
 #[xdp(frags)]
@@ -126,15 +123,13 @@ fn dns(s: &mut Scratch) -> Option<u32> {
     let hello = DNS_HELLO.get_ptr_mut(0)?;
     // SAFETY: one per CPU; see `Scratch`.
     let query = dns::query(unsafe { &mut *hello });
-    let safe = SAFE_ADDRESSES.get(u32::from(s.provider))?;
-    let told = match s.answer {
-        EMPTY => Answer::Empty,
-        SAFE if s.query_kind == qtype::AAAA => Answer::V6,
-        SAFE => Answer::V4,
-        _ => Answer::NxDomain,
+    let told = if s.answer == EMPTY {
+        Answer::Empty
+    } else {
+        Answer::NxDomain
     };
     let chunk = Chunk::new(&s.chunk, s.piece);
-    answer(&s.meta, &chunk, &query, told, safe, &mut s.reply, sum)
+    answer(&s.meta, &chunk, &query, told, &mut s.reply, sum)
 }
 
 #[inline(always)]

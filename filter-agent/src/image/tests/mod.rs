@@ -40,7 +40,6 @@ fn input(names: Names, ranges: Ranges) -> Input {
         categories: 63,
         names,
         ranges,
-        safe_search: crate::image::SafeSearch::default(),
     }
 }
 

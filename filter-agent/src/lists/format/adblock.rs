@@ -9,8 +9,34 @@ use crate::lists::emit::Emit;
 use crate::lists::range::address;
 use crate::lists::{IgnoredKind, Scope, Sink};
 
-pub(super) fn line<S: Sink + ?Sized>(text: &[u8], out: &mut Emit<'_, S>) {
-    let text = text.trim_ascii();
+/// A list being read.
+#[derive(Default)]
+pub(in crate::lists) struct Rules {
+    /// Conditions (`!#if`) that are open.
+    conditions: u32,
+}
+
+impl Rules {
+    pub(super) fn line<S: Sink + ?Sized>(&mut self, text: &[u8], out: &mut Emit<'_, S>) {
+        let text = text.trim_ascii();
+        if let Some(directive) = text.strip_prefix(b"!#") {
+            if directive.starts_with(b"if") {
+                self.conditions = self.conditions.saturating_add(1);
+            } else if directive.starts_with(b"endif") {
+                self.conditions = self.conditions.saturating_sub(1);
+            } else if directive.starts_with(b"include") {
+                out.ignore(IgnoredKind::Include, text);
+            }
+        } else if self.conditions == 0 {
+            rule(text, out);
+        } else if !text.is_empty() && !text.starts_with(b"!") {
+            // Meant for some browser or other, and none is asked about.
+            out.ignore(IgnoredKind::Modifier, text);
+        }
+    }
+}
+
+fn rule<S: Sink + ?Sized>(text: &[u8], out: &mut Emit<'_, S>) {
     match text.first() {
         None | Some(b'!') => return,
         Some(b'[') if text.ends_with(b"]") => return,
@@ -38,6 +64,14 @@ pub(super) fn line<S: Sink + ?Sized>(text: &[u8], out: &mut Emit<'_, S>) {
         (Some(host), _) => (host, Scope::Subtree),
         (_, Some(host)) => (host, Scope::Exact),
         _ => return bare(pattern, exception, text, out),
+    };
+    // `|https://name^` and `|https://name/` are all that a host encrypts.
+    let https = host
+        .strip_prefix(b"https://")
+        .filter(|_| scope == Scope::Exact);
+    let host = match https {
+        Some(host) => host.strip_suffix(b"/").unwrap_or(host),
+        None => host,
     };
     let end = host.strip_suffix(b"|").unwrap_or(host);
     let end = end.strip_suffix(b"^").unwrap_or(end);

@@ -15,6 +15,8 @@ pub(super) fn line<S: Sink + ?Sized>(text: &[u8], out: &mut Emit<'_, S>) {
     let Some(first) = words.next() else { return };
     // A zone (`fe80::1%lo0`) is no part of the address.
     let bare = first.split(|&b| b == b'%').next().unwrap_or(first);
+    // Some lists write `0` for 0.0.0.0, as inet_aton(3) reads it.
+    let bare = if bare == b"0" { b"0.0.0.0" } else { bare };
     let Some(target) = address(bare) else {
         let entry = before_comment(text, b";!");
         return match entry {

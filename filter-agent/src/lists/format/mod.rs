@@ -115,7 +115,7 @@ impl FromStr for Format {
 pub(super) enum Parser {
     Domains,
     Hosts,
-    Adblock,
+    Adblock(adblock::Rules),
     Dnsmasq,
     Rpz(rpz::Zone),
     Squidguard(Part),
@@ -130,7 +130,7 @@ impl Parser {
         match format {
             Format::Domains => Self::Domains,
             Format::Hosts => Self::Hosts,
-            Format::Adblock => Self::Adblock,
+            Format::Adblock => Self::Adblock(adblock::Rules::default()),
             Format::Dnsmasq => Self::Dnsmasq,
             Format::Rpz => Self::Rpz(rpz::Zone::default()),
             Format::Squidguard => Self::Squidguard(part),
@@ -147,7 +147,7 @@ impl Parser {
         match self {
             Self::Domains => domains::line(text, out),
             Self::Hosts => hosts::line(text, out),
-            Self::Adblock => adblock::line(text, out),
+            Self::Adblock(rules) => rules.line(text, out),
             Self::Dnsmasq => dnsmasq::line(text, out),
             Self::Rpz(zone) => zone.line(text, out),
             Self::Squidguard(part) => squidguard::line(*part, text, out),
