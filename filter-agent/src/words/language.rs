@@ -34,7 +34,7 @@ impl Language {
     }
 
     /// The one of three texts that is in this language.
-    pub const fn of<'t>(self, texts: [&'t str; 3]) -> &'t str {
+    pub const fn of(self, texts: [&str; 3]) -> &str {
         let [english, russian, kyrgyz] = texts;
         match self {
             Self::English => english,

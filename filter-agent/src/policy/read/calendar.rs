@@ -40,7 +40,7 @@ pub(super) fn calendar(top: &mut Fields<'_, '_>, cx: &Context, out: &mut Problem
     calendar.terms = named(&mut fields, "term", &calendar, out);
     calendar.breaks = named(&mut fields, "break", &calendar, out);
     calendar.holidays = named(&mut fields, "holiday", &calendar, out);
-    let files = fields.list("ics", out, |value, out| ics_file(value, out));
+    let files = fields.list("ics", out, ics_file);
     calendar.holidays.extend(files.into_iter().flatten());
     calendar.decision = decision(&mut fields, cx, out);
     let found = fields.tables("day", out);
