@@ -15,7 +15,8 @@ use crate::scratch::Scratch;
 
 /// Where the agent serves its metrics unless the policy says otherwise.
 const METRICS: &str = "127.0.0.1:9478";
-const START: Duration = Duration::from_secs(30);
+/// In emulation loading takes a while.
+const START: Duration = Duration::from_secs(120);
 const COMMAND: Duration = Duration::from_secs(30);
 
 /// A running `filter-agent run`; killed when dropped. What it pinned stays,

@@ -80,6 +80,7 @@ struct Counts {
     events: AtomicU64,
     events_lost: AtomicU64,
     incidents: AtomicU64,
+    clock_steps: AtomicU64,
 }
 
 /// What is in force, with the handles to change it.

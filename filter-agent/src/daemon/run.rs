@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::os::unix::net::UnixDatagram;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -201,7 +202,15 @@ impl Daemon {
     /// Writes the doors anew when something ends, and the image when the
     /// policy says something else from then on.
     async fn keep_time(self: Arc<Self>) {
+        let mut steps = 0;
+        // The image is not what the policy says now.
+        let mut stale = false;
         loop {
+            // After a step of the clock decisions may have ended, and lessons
+            // of other groups begun, in the time left out.
+            let stepped = self.counts.clock_steps.load(Ordering::Relaxed);
+            stale |= stepped != steps;
+            steps = stepped;
             let now = Timestamp::now();
             let ends = Holds::at(&mut self.store(), now)
                 .ok()
@@ -209,25 +218,31 @@ impl Daemon {
             let compile = self.in_force().policy.next_compile(now);
             let rewrite = now.checked_add(REWRITE).unwrap_or(now);
             let next = [ends, compile, Some(rewrite)].into_iter().flatten().min();
-            let wait = next.unwrap_or(rewrite).duration_since(now);
-            let wait = Duration::try_from(wait).unwrap_or_default() + Duration::from_millis(20);
-            tokio::select! {
-                () = sleep_until(Instant::now() + wait) => {}
-                // A new policy or grant may end before.
-                () = self.wake.notified() => continue,
+            if !stale {
+                let wait = next.unwrap_or(rewrite).duration_since(now);
+                let wait = Duration::try_from(wait).unwrap_or_default();
+                tokio::select! {
+                    () = sleep_until(Instant::now() + wait + Duration::from_millis(20)) => {}
+                    // A new policy or grant may end before.
+                    () = self.wake.notified() => continue,
+                }
+                stale = compile.is_some_and(|compile| compile <= Timestamp::now());
             }
             let daemon = Arc::clone(&self);
-            let due = compile.is_some_and(|compile| compile <= Timestamp::now());
             let written = tokio::task::spawn_blocking(move || {
-                if due {
+                if stale {
                     daemon.compile_again()
                 } else {
                     daemon.write_doors()
                 }
             });
-            if let Ok(Err(failure)) = written.await {
-                eprintln!("filter-agent: {failure}");
-                tokio::time::sleep(Duration::from_secs(5)).await;
+            match written.await {
+                Ok(Ok(())) => stale = false,
+                Ok(Err(failure)) => {
+                    eprintln!("filter-agent: {failure}");
+                    tokio::time::sleep(Duration::from_secs(5)).await;
+                }
+                Err(_) => tokio::time::sleep(Duration::from_secs(5)).await,
             }
         }
     }
@@ -369,16 +384,14 @@ impl Daemon {
         self.put_in_force(read, &Who::agent()).map(drop)
     }
 
-    /// The doors first, which is quick; then the image, since decisions may
-    /// have ended and lessons of other groups begun in the time left out.
+    /// Writes the doors, which is quick, and leaves the image to the
+    /// clockwork, so that the next step finds somebody who listens.
     fn clock_was_set(&self) {
-        let written = self
-            .write_doors()
-            .and_then(|()| self.write_overrides())
-            .and_then(|()| self.compile_again());
+        let written = self.write_doors().and_then(|()| self.write_overrides());
         if let Err(failure) = written {
             eprintln!("filter-agent: {failure}");
         }
+        self.counts.clock_steps.fetch_add(1, Ordering::Relaxed);
         self.wake.notify_one();
     }
 
@@ -412,7 +425,8 @@ fn watch_clock(daemon: Arc<Daemon>) -> io::Result<()> {
                         | TimerSetTimeFlags::TFD_TIMER_CANCEL_ON_SET,
                 );
                 let stepped = match set {
-                    Ok(()) => timer.wait() == Err(Errno::ECANCELED),
+                    // `wait` tells a step as success: it ends for that too.
+                    Ok(()) => matches!(timer.wait(), Ok(()) | Err(Errno::ECANCELED)),
                     // Set again since the last wait (kernel: fs/timerfd.c,
                     // timerfd_setup); the timer runs all the same.
                     Err(Errno::ECANCELED) => true,
