@@ -1,6 +1,7 @@
 //! The agent itself, as people use it: commands, curl, Prometheus' checker,
 //! and a kill that nobody meant.
 
+mod apply;
 mod control;
 mod ends;
 mod guide;

@@ -4,4 +4,6 @@
 
 mod captures;
 mod frames;
+mod hooks;
 mod replace;
+mod upgrade;

@@ -72,13 +72,30 @@ pub(super) fn start(options: &Options, read: Read, store: &mut Store) -> Result<
     let who = Who::agent();
     let holds = doors::Holds::at(store, Timestamp::now())?;
     let ready = Ready::make(options, read, &filter, &holds, true)?;
+    // After an upgrade the maps of overrides may be new ones: blocks must be
+    // in them before the first packet meets the new image. Grants go by the
+    // numbers of rooms.
+    let last = store.read(generations::latest)?;
+    let last = last.and_then(|(last, text)| Policy::parse(&text, last.file.as_ref()).ok());
+    let moved = last.is_none_or(|last| moves(&last, &ready.read.policy));
+    let early = if moved {
+        holds.blocks_only()
+    } else {
+        holds.clone()
+    };
+    let (names, ranges) =
+        doors::overrides(&ready.read.policy, &filter.secret(), &early, &[], clock());
+    let mut overrides = Overrides::open(&filter).map_err(|error| kernel(&error))?;
+    overrides
+        .replace(&names, &ranges)
+        .map_err(|error| kernel(&error))?;
     let (in_force, mut swapped) = ready.swap(&mut filter, &who.name, begun, &[])?;
     swapped.retire();
     complain(swapped);
     note(store, &in_force, &who)?;
     let mut core = Core {
         access: filter.access().map_err(|error| kernel(&error))?,
-        overrides: Overrides::open(&filter).map_err(|error| kernel(&error))?,
+        overrides,
         filter,
         now: Arc::new(in_force),
         before: None,
@@ -141,11 +158,7 @@ impl Daemon {
         if moves(&before.policy, &ready.read.policy) {
             // Grants go by a room's number in the image: none may hold for
             // another room between the swap and their being written anew.
-            let blocks = doors::Holds {
-                grants: Vec::new(),
-                ..holds.clone()
-            };
-            core.replace_overrides(&blocks)?;
+            core.replace_overrides(&holds.blocks_only())?;
         }
         let swapped = ready.swap(&mut core.filter, &who.name, begun, &before.interfaces);
         let (in_force, mut swapped) = match swapped {

@@ -56,6 +56,14 @@ impl Holds {
         leases.chain(modes).chain(grants).min()
     }
 
+    /// Without what goes by the number of a room or group.
+    pub(super) fn blocks_only(&self) -> Self {
+        Self {
+            blocks: self.blocks.clone(),
+            ..Self::default()
+        }
+    }
+
     pub(super) fn lease(&self, room: &str) -> Option<&Lease> {
         self.leases.iter().find(|lease| lease.room == room)
     }

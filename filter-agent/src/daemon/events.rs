@@ -20,8 +20,6 @@ impl Daemon {
     /// Takes one event in.
     pub(super) fn event(&self, event: &Event) {
         self.counts.events.fetch_add(1, Ordering::Relaxed);
-        let untold = u64::from(event.untold);
-        self.counts.events_lost.fetch_add(untold, Ordering::Relaxed);
         let Some(in_force) = self.policy_of(event.generation) else {
             self.counts.events_lost.fetch_add(1, Ordering::Relaxed);
             return;

@@ -2,6 +2,7 @@
 
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
 use jiff::{SignedDuration, Timestamp};
@@ -16,7 +17,7 @@ use crate::control::api::{
 };
 use crate::control::server::{Agent, Serve};
 use crate::control::{Code, Failure, Peer, Role};
-use crate::kernel::monotonic_now;
+use crate::kernel::{Filter, LostEvents, monotonic_now};
 use crate::metrics::{self, Snapshot, Totals};
 use crate::policy::Policy;
 use crate::store::audit;
@@ -30,6 +31,8 @@ use crate::words::{Message, Said};
 const MAX_FOLLOWERS: usize = 16;
 /// Lines that wait for a slow follower before they are dropped.
 const FOLLOWER_QUEUE: usize = 256;
+/// Counting the entries of full maps takes some tens of milliseconds.
+const FILL_EVERY: Duration = Duration::from_secs(10);
 /// Entries of the kernel's override tables.
 const NAME_OVERRIDES: f64 = 65_536.0;
 const RANGE_OVERRIDES: f64 = 16_384.0;
@@ -124,7 +127,7 @@ impl Serve<StatusQuery> for Daemon {
             incidents_open,
             passed,
             refused,
-            events_lost: self.counts.events_lost.load(Ordering::Relaxed),
+            events_lost: self.lost().full,
             warnings,
             shadow: self
                 .shadow
@@ -251,6 +254,33 @@ impl Daemon {
         Some(SignedDuration::from_nanos(ahead.min(i64::MAX as u64) as i64))
     }
 
+    /// Events that did not come through, or were not understood.
+    fn lost(&self) -> LostEvents {
+        let mut lost = self
+            .core()
+            .filter
+            .shared()
+            .lost_events()
+            .unwrap_or_default();
+        lost.full += self.counts.events_lost.load(Ordering::Relaxed);
+        lost
+    }
+
+    /// How full the maps of flows and hellos are. Counted without the core's
+    /// lock, and not for every scraper anew.
+    fn fill(&self) -> Vec<(&'static str, f64)> {
+        let mut fill = self.fill.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = fill
+            .as_ref()
+            .is_some_and(|(at, _)| at.elapsed() < FILL_EVERY);
+        if !fresh {
+            // A map that cannot be read is not shown.
+            let read = Filter::open(&self.options.pins).and_then(|filter| filter.shared().fill());
+            *fill = Some((Instant::now(), read.unwrap_or_default()));
+        }
+        fill.iter().flat_map(|(_, fill)| fill).copied().collect()
+    }
+
     /// The page for Prometheus.
     pub(super) fn metrics(&self) -> Result<String, String> {
         let now = Timestamp::now();
@@ -282,6 +312,12 @@ impl Daemon {
             })
             .collect();
         let (names, ranges) = self.core().overrides.counts();
+        let mut maps = vec![
+            ("override_names", names as f64 / NAME_OVERRIDES),
+            ("override_ranges", ranges as f64 / RANGE_OVERRIDES),
+        ];
+        maps.extend(self.fill());
+        let lost = self.lost();
         let snapshot = Snapshot {
             totals: self.totals(),
             rooms: (0..)
@@ -301,12 +337,10 @@ impl Daemon {
                 .map(|i| (i.name.clone(), i.side.clone(), i.mode.clone()))
                 .collect(),
             lists,
-            maps: vec![
-                ("override_names", names as f64 / NAME_OVERRIDES),
-                ("override_ranges", ranges as f64 / RANGE_OVERRIDES),
-            ],
+            maps,
             events: self.counts.events.load(Ordering::Relaxed),
-            events_lost: self.counts.events_lost.load(Ordering::Relaxed),
+            events_lost: lost.full,
+            events_suppressed: lost.over,
             leases: holds.leases.len(),
             grants: holds.grants.len(),
             blocks: holds.blocks.len(),

@@ -18,7 +18,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
 use jiff::Timestamp;
@@ -68,6 +68,8 @@ pub(crate) struct Daemon {
     followers: Mutex<Vec<mpsc::Sender<Bytes>>>,
     notifier: notify::Notifier,
     counts: Counts,
+    /// Shares of maps in use, and when they were counted.
+    fill: Mutex<Option<(Instant, Vec<(&'static str, f64)>)>>,
     /// Something changed that the clockwork must look at.
     wake: Notify,
     /// The filter was taken off: the agent ends.

@@ -86,6 +86,7 @@ async fn live(options: Options) -> Result<(), Failure> {
         followers: Mutex::default(),
         notifier: notify::Notifier::start().map_err(|error| internal(&error))?,
         counts: Counts::default(),
+        fill: Mutex::default(),
         wake: Notify::new(),
         stop: Notify::new(),
     });

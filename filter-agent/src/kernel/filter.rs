@@ -151,16 +151,18 @@ impl Filter {
     /// When the number is not above the one in force, or the kernel refuses
     /// a map or program.
     pub fn prepare(&self, contents: &Contents<'_>) -> Result<Prepared> {
+        self.prepare_from(object(), contents)
+    }
+
+    /// As [`Self::prepare`], from another object than the embedded one: tests
+    /// try broken ones.
+    #[doc(hidden)]
+    pub fn prepare_from(&self, object: &[u8], contents: &Contents<'_>) -> Result<Prepared> {
         let number = contents.config.generation;
         self.check_number(number)?;
         // What an apply cut short left behind.
         pins::remove(&self.pins.generation(number))?;
-        let ebpf = load::load(
-            object(),
-            &contents.config,
-            &contents.maps,
-            Some(&self.shared),
-        )?;
+        let ebpf = load::load(object, &contents.config, &contents.maps, Some(&self.shared))?;
         let generation = Generation::pin(&self.pins, number, &ebpf)?;
         let access = AccessMap::open(&generation, &self.shared)?;
         Ok(Prepared::new(generation, access))

@@ -22,6 +22,7 @@ pub(crate) const SHARED: &[&str] = &[
     "STARTS",
     "QUIC_HELLOS",
     "REPORTED",
+    "REPORT_BUDGET",
     "OVERRIDE_HEADER",
     "OVERRIDE_NAMES",
     "OVERRIDE_RANGES",
@@ -103,6 +104,11 @@ impl Shared {
     pub(crate) fn map(&self, name: &str) -> Result<MapData> {
         let path = self.folder.join(name);
         MapData::from_pin(&path).map_err(broken(name))
+    }
+
+    pub(super) fn open_map(&self, name: &str) -> Result<OwnedFd> {
+        let path = self.folder.join(name);
+        sys::open_pin(&path).map_err(KernelError::io(format!("cannot open {}", path.display())))
     }
 
     /// Takes the pinned secret, or writes the fresh one where there is none.

@@ -238,46 +238,22 @@ fn fill_batch(map: BorrowedFd<'_>, bytes: &[u8], count: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// Reads a whole per-CPU array (`BPF_MAP_LOOKUP_BATCH`, 5.13) and folds each
-/// element's values of all CPUs by `add`.
-pub(crate) fn sum_per_cpu<V: Pod>(
+/// Reads a whole per-CPU array and folds each element's values of all CPUs
+/// by `add` into `zero`.
+pub(crate) fn sum_per_cpu<V: Pod, S: Copy>(
     map: BorrowedFd<'_>,
-    zero: V,
-    add: impl Fn(&mut V, V),
-) -> io::Result<Vec<V>> {
+    zero: S,
+    add: impl Fn(&mut S, V),
+) -> io::Result<Vec<S>> {
     let shape = map_shape(map)?;
     if shape.value_size as usize != size_of::<V>() {
         return Err(io::Error::other("the map holds values of another size"));
     }
     let cpus = aya::util::nr_cpus().map_err(|(_, error)| error)?;
     let stride = size_of::<V>().next_multiple_of(8);
-    let count = shape.max_entries as usize;
-    let mut keys = vec![0_u32; count];
-    let mut values = vec![0_u8; count * cpus * stride];
-    let mut next = 0_u32;
-    let mut attr = zeroed_attr();
-    attr.batch.out_batch = (&raw mut next) as u64;
-    attr.batch.keys = keys.as_mut_ptr() as u64;
-    attr.batch.values = values.as_mut_ptr() as u64;
-    attr.batch.count = count as u32;
-    attr.batch.map_fd = raw(map);
-    match call(bpf_cmd::BPF_MAP_LOOKUP_BATCH, &mut attr) {
-        Ok(_) => {}
-        // The end of the map was reached: not an error here.
-        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => {}
-        Err(error) => return Err(error),
-    }
-    // SAFETY: the kernel wrote the number of elements it gave.
-    let got = unsafe { attr.batch.count } as usize;
-    let mut sums = vec![zero; count];
-    for (key, element) in keys
-        .iter()
-        .zip(values.chunks_exact(cpus * stride))
-        .take(got)
-    {
-        let Some(sum) = sums.get_mut(*key as usize) else {
-            continue;
-        };
+    let values = read_array(map, shape.max_entries, cpus * stride)?;
+    let mut sums = vec![zero; shape.max_entries as usize];
+    for (sum, element) in sums.iter_mut().zip(values.chunks_exact(cpus * stride)) {
         for value in element.chunks_exact(stride) {
             if let Some(value) = V::from_bytes(value) {
                 add(sum, value);
@@ -285,6 +261,63 @@ pub(crate) fn sum_per_cpu<V: Pod>(
         }
     }
     Ok(sums)
+}
+
+/// Share of an array's values of eight bytes that are not zero.
+pub(crate) fn array_fill(map: BorrowedFd<'_>) -> io::Result<f64> {
+    let shape = map_shape(map)?;
+    if shape.value_size != 8 {
+        return Err(io::Error::other("the map holds values of another size"));
+    }
+    let values = read_array(map, shape.max_entries, 8)?;
+    let used = values.as_chunks::<8>().0.iter().filter(|v| **v != [0; 8]);
+    Ok(used.count() as f64 / f64::from(shape.max_entries.max(1)))
+}
+
+/// All values of an array (`BPF_MAP_LOOKUP_BATCH`, 5.13), `stride` bytes
+/// each.
+fn read_array(map: BorrowedFd<'_>, count: u32, stride: usize) -> io::Result<Vec<u8>> {
+    let mut keys = vec![0_u32; count as usize];
+    let mut values = vec![0_u8; count as usize * stride];
+    let mut next = 0_u32;
+    let mut attr = zeroed_attr();
+    attr.batch.out_batch = (&raw mut next) as u64;
+    attr.batch.keys = keys.as_mut_ptr() as u64;
+    attr.batch.values = values.as_mut_ptr() as u64;
+    attr.batch.count = count;
+    attr.batch.map_fd = raw(map);
+    match call(bpf_cmd::BPF_MAP_LOOKUP_BATCH, &mut attr) {
+        // The end of the map was reached: not an error here. An array gives
+        // its elements in their order (kernel/bpf/syscall.c,
+        // `generic_map_lookup_batch`).
+        Err(error) if error.raw_os_error() != Some(libc::ENOENT) => Err(error),
+        _ => Ok(values),
+    }
+}
+
+/// Share of a hash map's entries in use.
+///
+/// Entries that come and go meanwhile may be missed or met twice: the walk
+/// begins anew where its last key is gone (kernel/bpf/hashtab.c,
+/// `htab_map_get_next_key`), so it ends after as many steps as fit the map.
+pub(crate) fn hash_fill(map: BorrowedFd<'_>) -> io::Result<f64> {
+    let shape = map_shape(map)?;
+    let mut key = vec![0_u8; shape.key_size as usize];
+    let mut next = key.clone();
+    let mut attr = zeroed_attr();
+    attr.__bindgen_anon_2.map_fd = raw(map);
+    let mut count = 0;
+    while count < shape.max_entries {
+        attr.__bindgen_anon_2.key = if count == 0 { 0 } else { key.as_ptr() as u64 };
+        attr.__bindgen_anon_2.__bindgen_anon_1.next_key = next.as_mut_ptr() as u64;
+        match call(bpf_cmd::BPF_MAP_GET_NEXT_KEY, &mut attr) {
+            Ok(_) => count += 1,
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => break,
+            Err(error) => return Err(error),
+        }
+        std::mem::swap(&mut key, &mut next);
+    }
+    Ok(f64::from(count) / f64::from(shape.max_entries.max(1)))
 }
 
 /// Waits until every CPU has left the programs that it ran when this was

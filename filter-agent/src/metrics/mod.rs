@@ -28,6 +28,7 @@ pub struct Snapshot {
     pub maps: Vec<(&'static str, f64)>,
     pub events: u64,
     pub events_lost: u64,
+    pub events_suppressed: u64,
     pub leases: usize,
     pub grants: usize,
     pub blocks: usize,
@@ -180,8 +181,13 @@ fn singles(page: &Page, snapshot: &Snapshot) -> Result<()> {
     counter("events_total", "Events read from the kernel.", s.events)?;
     counter(
         "events_lost_total",
-        "Events lost or not understood.",
+        "Events that found the ring full, or were not understood.",
         s.events_lost,
+    )?;
+    counter(
+        "events_suppressed_total",
+        "Refused packets past a core's share of events in a second.",
+        s.events_suppressed,
     )?;
     counter("incidents_total", "Incidents opened.", s.incidents)?;
     counter(

@@ -43,4 +43,21 @@ pub struct Trace {
     pub event: Event,
 }
 
-pod!(Event, Trace);
+/// A core's share of events, and what of them nobody will read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct EventBudget {
+    /// Start of the present second, CLOCK_MONOTONIC in nanoseconds.
+    pub since: u64,
+    /// Events sent in it.
+    pub sent: u64,
+    /// Refused packets that came when the second's share was used up; most
+    /// belong to flows that were reported already.
+    pub over: u64,
+    /// Events for which the ring had no room.
+    pub full: u64,
+    /// Of both, those since the last event that went out.
+    pub untold: u64,
+}
+
+pod!(Event, EventBudget, Trace);

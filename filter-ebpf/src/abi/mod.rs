@@ -20,7 +20,7 @@ pub use config::{
     Secret, Subnet4, Subnet6,
 };
 pub use counters::{Count, counter_index};
-pub use event::{Event, Trace};
+pub use event::{Event, EventBudget, Trace};
 pub use flow::{
     CONTENT, CONTENT_SLOTS, CONTENT_STEP, Content, Flow, FlowFlags, FlowKey, Hello, NAME_MAX,
     Protocol, SUFFIXES, Ticket,
@@ -87,6 +87,7 @@ mod tests {
             ("Count", size_of::<Count>()),
             ("Content", size_of::<Content>()),
             ("Event", size_of::<Event>()),
+            ("EventBudget", size_of::<EventBudget>()),
             ("Flow", size_of::<Flow>()),
             ("FlowKey", size_of::<FlowKey>()),
             ("Hello", size_of::<Hello>()),
@@ -107,6 +108,7 @@ mod tests {
             ("Count", 16),
             ("Content", 6152),
             ("Event", 352),
+            ("EventBudget", 40),
             ("Flow", 168),
             ("FlowKey", 44),
             ("Hello", 448),

@@ -173,16 +173,17 @@ fn report(s: &mut Scratch, limit: u64) {
     };
     // SAFETY: a per-CPU value.
     let budget = unsafe { &mut *budget };
-    if s.now.wrapping_sub(budget[0]) >= SECOND {
-        budget[0] = s.now;
-        budget[1] = 0;
+    if s.now.wrapping_sub(budget.since) >= SECOND {
+        budget.since = s.now;
+        budget.sent = 0;
     }
     // Not a part of the connection: a resent segment is no news.
     if s.reason == Reason::OutOfOrder as u8 {
         return;
     }
-    if budget[1] >= limit {
-        budget[2] += 1;
+    if budget.sent >= limit {
+        budget.over += 1;
+        budget.untold += 1;
         return;
     }
     // SAFETY: the value is read at once.
@@ -192,14 +193,15 @@ fn report(s: &mut Scratch, limit: u64) {
         return;
     }
     let _ = REPORTED.insert(&s.meta.key, &s.told, 0);
-    budget[1] += 1;
-    s.event.untold = budget[2] as u32;
+    budget.sent += 1;
+    s.event.untold = budget.untold as u32;
     fill_event(s);
     let sent = EVENTS.output(&s.event, 0);
     if sent.is_ok() {
-        budget[2] = 0;
+        budget.untold = 0;
     } else {
-        budget[2] += 1;
+        budget.full += 1;
+        budget.untold += 1;
     }
 }
 

@@ -9,9 +9,9 @@ use aya_ebpf::{
 };
 use filter_ebpf::{
     abi::{
-        Access, CONTENT_SLOTS, Config, Content, Count, Event, Flow, FlowKey, Group, Hello,
-        MAX_CATEGORIES, MAX_GROUPS, MAX_LINKS, Override, OverrideHeader, OverrideKey, Room, Secret,
-        Tail, Trace,
+        Access, CONTENT_SLOTS, Config, Content, Count, Event, EventBudget, Flow, FlowKey, Group,
+        Hello, MAX_CATEGORIES, MAX_GROUPS, MAX_LINKS, Override, OverrideHeader, OverrideKey, Room,
+        Secret, Tail, Trace,
     },
     inspect::{
         dns,
@@ -81,10 +81,6 @@ pub(crate) static TRACE: Array<Trace, 1> = Array::new();
 /// The 403 page: length in the first four bytes, then the whole response.
 #[btf_map]
 pub(crate) static PAGE: Array<[u8; 1028], 1> = Array::new();
-/// This core's present second, the events sent in it, and the packets that
-/// were not told of since the last one; see `report`.
-#[btf_map]
-pub(crate) static REPORT_BUDGET: PerCpuArray<[u64; 3], 1> = PerCpuArray::new();
 
 /// A QUIC hello of which no byte was seen: too large for the stack.
 #[btf_map]
@@ -121,6 +117,9 @@ pub(crate) static STARTS: Array<u64, { super::stream::SLOTS as usize }> = Array:
 /// Flows about which an event went out lately.
 #[btf_map]
 pub(crate) static REPORTED: LruHashMap<FlowKey, u64, 8_192> = LruHashMap::new();
+/// When this core may report again, and what it could not.
+#[btf_map]
+pub(crate) static REPORT_BUDGET: PerCpuArray<EventBudget, 1> = PerCpuArray::new();
 #[btf_map]
 pub(crate) static OVERRIDE_HEADER: Array<OverrideHeader, 1> = Array::new();
 #[btf_map]
