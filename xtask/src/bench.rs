@@ -10,12 +10,19 @@ use crate::{ebpf, exec::exec, paths, setup};
 pub(crate) fn run(options: &[String]) -> Result<()> {
     setup::run()?;
     ebpf::build()?;
-    let peers = ebpf::peers()?;
-    exec(
-        Command::new("cargo")
-            .current_dir(paths::root())
-            .args(["run", "--quiet", "--release", "--package", "bench", "--"])
-            .args(options)
-            .env("BENCH_PEERS", peers),
-    )
+    ebpf::peers()?;
+    let cargo = |arguments: &[&str]| {
+        let mut command = Command::new("cargo");
+        command.current_dir(paths::root()).args(arguments);
+        command
+    };
+    exec(&mut cargo(&[
+        "build",
+        "--quiet",
+        "--release",
+        "--package",
+        "filter-agent",
+        "--bins",
+    ]))?;
+    exec(cargo(&["run", "--quiet", "--release", "--package", "bench", "--"]).args(options))
 }

@@ -16,7 +16,7 @@ const LIMIT: Duration = Duration::from_secs(900);
 
 /// Programs that touch this machine's network or clock: one test at a time,
 /// and every line of theirs is shown.
-const ALONE: &[&str] = &["evasions", "kernel", "vlan", "agent", "lab"];
+const ALONE: &[&str] = &["evasions", "kernel", "vlan", "agent", "lab", "quick"];
 /// Those that also run on other kernels. They need no tools but those of
 /// [`crate::vm::tools`].
 const IN_MACHINES: &[&str] = &["evasions", "kernel", "vlan"];
@@ -80,6 +80,7 @@ impl Suite {
     /// Builds the kernel half, the agent and all tests.
     pub(crate) fn build() -> Result<Self> {
         step("building the kernel half", ebpf::build)?;
+        step("building the benchmark's peers", ebpf::peers)?;
         // One call for programs and tests: two would build what both depend
         // on twice, once for each set of features.
         step("building the agent and the tests", || {

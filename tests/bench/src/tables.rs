@@ -4,27 +4,26 @@ use anyhow::Result;
 use filter_agent::kernel::fresh_secret;
 use filter_ebpf::tables::Table;
 
+use crate::Effort;
 use crate::peers::Peers;
 use crate::rows::Rows;
 use crate::workload::{Prefixes, image};
 
-const SIZES: [u32; 4] = [1_000, 10_000, 100_000, 1_000_000];
-const RUNS: u32 = 500_000;
 const TABLES: [&str; 5] = ["ranges4", "lpm4", "ranges6", "lpm6", "names"];
 
-pub(crate) fn measure(rows: &mut Rows, rounds: u32) -> Result<()> {
+pub(crate) fn measure(rows: &mut Rows, effort: &Effort) -> Result<()> {
     let secret = fresh_secret()?;
-    for size in SIZES {
+    for &size in effort.ranges {
         eprintln!("prog: tables of {size}");
         let prefixes = Prefixes::random(size);
         let image = image(&prefixes, size, &secret)?;
         let peers = Peers::load(&image, &prefixes)?;
         let row = |name: &str| format!("prog.{name}.{size}");
-        for _ in 0..rounds {
-            rows.add(&row("empty"), "ns", peers.time("empty", RUNS)?);
+        for _ in 0..effort.rounds {
+            rows.add(&row("empty"), "ns", peers.time("empty", effort.runs)?);
             for table in TABLES {
                 let whole = format!("{}.whole", row(table));
-                rows.add(&whole, "ns", peers.time(table, RUNS)?);
+                rows.add(&whole, "ns", peers.time(table, effort.runs)?);
             }
         }
         for table in TABLES {
@@ -51,6 +50,11 @@ pub(crate) fn measure(rows: &mut Rows, rounds: u32) -> Result<()> {
             let row = format!("memory.{name}.{size}");
             rows.add(&row, "bytes", bytes(tables, entries));
         }
+    }
+    for &count in effort.hosts {
+        let image = image(&Prefixes::default(), count, &secret)?;
+        let mebibytes = image.table(Table::Names).len() as f64 * 64.0 / f64::from(1 << 20);
+        rows.add(&format!("memory.hosts.{count}"), "MiB", mebibytes);
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use std::fs;
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
+use crate::goals;
 use crate::rows::Rows;
 
 /// Kernel, CPU, day: what the figures belong to.
@@ -55,14 +56,23 @@ impl Machine {
              interleaved rounds, minimum and maximum beside them; ratios and differences are of \
              the same round.\n\n\
              `prog.*`: nanoseconds above an empty program. `veth.*`: packets per second on one \
-             core, sender included. `*-against-*`: how many times faster.\n\n\
+             core, sender included. `*-against-*`: how many times faster. `apply.*`: a command's \
+             start to its effect, the agent's memory.\n\n{}\n\
              | row | median | min | max | unit |\n|---|---:|---:|---:|---|\n",
-            self.day, self.kernel, self.cpu, self.cores, self.load
+            self.day,
+            self.kernel,
+            self.cpu,
+            self.cores,
+            self.load,
+            goals::markdown(rows)
         );
         for (name, unit, spread) in rows.iter() {
             let [median, min, max] = [spread.median, spread.min, spread.max].map(figure);
             // Writing to a string cannot fail.
             let _ = writeln!(text, "| {name} | {median} | {min} | {max} | {unit} |");
+        }
+        for (name, why) in rows.refused() {
+            let _ = writeln!(text, "| {name} | — | — | — | {why} |");
         }
         text
     }

@@ -6,7 +6,10 @@ use serde_json::{Value, json};
 
 /// Samples of all rows; a row has one sample per round, in order.
 #[derive(Default)]
-pub(crate) struct Rows(BTreeMap<String, Row>);
+pub(crate) struct Rows {
+    rows: BTreeMap<String, Row>,
+    refused: BTreeMap<String, String>,
+}
 
 struct Row {
     unit: &'static str,
@@ -23,7 +26,7 @@ pub(crate) struct Spread {
 
 impl Rows {
     pub(crate) fn add(&mut self, name: &str, unit: &'static str, sample: f64) {
-        self.0
+        self.rows
             .entry(name.to_owned())
             .or_insert_with(|| Row {
                 unit,
@@ -31,6 +34,18 @@ impl Rows {
             })
             .samples
             .push(sample);
+    }
+
+    /// The row has no figure, and why.
+    pub(crate) fn refuse(&mut self, name: &str, why: &str) {
+        self.refused.insert(name.to_owned(), why.to_owned());
+    }
+
+    /// Rows without a figure.
+    pub(crate) fn refused(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.refused
+            .iter()
+            .map(|(name, why)| (name.as_str(), why.as_str()))
     }
 
     /// Adds the row `name`: `a` divided by `b`, both of the same round.
@@ -51,23 +66,23 @@ impl Rows {
         b: &str,
         join: impl Fn(f64, f64) -> f64,
     ) {
-        let samples = match (self.0.get(a), self.0.get(b)) {
+        let samples = match (self.rows.get(a), self.rows.get(b)) {
             (Some(a), Some(b)) => a.samples.iter().zip(&b.samples).map(|(a, b)| join(*a, *b)),
             _ => return,
         }
         .collect();
-        self.0.insert(name.to_owned(), Row { unit, samples });
+        self.rows.insert(name.to_owned(), Row { unit, samples });
     }
 
     /// One line per row: name, unit, spread.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &'static str, Spread)> {
-        self.0.iter().filter_map(|(name, row)| {
+        self.rows.iter().filter_map(|(name, row)| {
             spread(&row.samples).map(|spread| (name.as_str(), row.unit, spread))
         })
     }
 
     pub(crate) fn json(&self) -> Value {
-        self.0
+        self.rows
             .iter()
             .filter_map(|(name, row)| {
                 let Spread { median, min, max } = spread(&row.samples)?;
@@ -77,6 +92,11 @@ impl Rows {
                 });
                 Some((name.clone(), value))
             })
+            .chain(
+                self.refused
+                    .iter()
+                    .map(|(name, why)| (name.clone(), json!({ "refused": why }))),
+            )
             .collect()
     }
 }

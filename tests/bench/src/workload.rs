@@ -69,16 +69,18 @@ impl Prefixes {
     }
 }
 
-/// An image of these prefixes and `names` host names, all of category 0.
-pub(crate) fn image(prefixes: &Prefixes, names: u32, secret: &Secret) -> Result<Image> {
-    let mut listed = Names::new(secret);
-    for number in 0..names {
-        listed.add(
-            &format!("host{number}.example{}.com", number % 1000),
-            0,
-            Reach::Subtree,
-        )?;
+/// `count` host names of category 0.
+pub(crate) fn names(count: u32, secret: &Secret) -> Result<Names> {
+    let mut names = Names::new(secret);
+    for number in 0..count {
+        let name = format!("host{number}.example{}.com", number % 1000);
+        names.add(&name, 0, Reach::Subtree)?;
     }
+    Ok(names)
+}
+
+/// An image of these prefixes and `count` host names, all of category 0.
+pub(crate) fn image(prefixes: &Prefixes, count: u32, secret: &Secret) -> Result<Image> {
     Ok(Image::build(Input {
         generation: 1,
         links: vec![1],
@@ -90,7 +92,7 @@ pub(crate) fn image(prefixes: &Prefixes, names: u32, secret: &Secret) -> Result<
         groups: Vec::new(),
         rooms: Vec::new(),
         categories: 1,
-        names: listed,
+        names: names(count, secret)?,
         ranges: prefixes.ranges()?,
     })?)
 }
