@@ -211,6 +211,7 @@ fn policy(link: u32, prefixes: &Prefixes, secret: &Secret) -> Result<Image> {
         categories: 1,
         names: Names::new(secret),
         ranges: prefixes.ranges()?,
+        safe_search: filter_agent::image::SafeSearch::default(),
     })?)
 }
 

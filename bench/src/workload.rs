@@ -92,6 +92,7 @@ pub(crate) fn image(prefixes: &Prefixes, names: u32, secret: &Secret) -> Result<
         categories: 1,
         names: listed,
         ranges: prefixes.ranges()?,
+        safe_search: filter_agent::image::SafeSearch::default(),
     })?)
 }
 

@@ -1,5 +1,7 @@
 //! 2.13: who may change what is named, and every change is written down.
 
+use filter_agent::control::api::*;
+use filter_agent::control::{Command, Role};
 use filter_agent::store::{Store, audit, blocks};
 
 use crate::school::{LESSON, at, policy, who};
@@ -9,6 +11,44 @@ fn roles_are_unix_groups_of_the_policy() {
     let roles = policy().roles;
     assert_eq!(roles.responsible, ["school-responsible"]);
     assert_eq!(roles.teacher, ["school-teachers"]);
+}
+
+/// With real users on the socket: `tests/agent/roles.rs`.
+#[test]
+fn opening_and_closing_is_for_the_appointed_employee() {
+    fn least<C: Command>() -> Role {
+        C::ROLE
+    }
+    let looks = [
+        least::<StatusQuery>(),
+        least::<RoomsQuery>(),
+        least::<Explain>(),
+    ];
+    assert_eq!(looks, [Role::ReadOnly; 3]);
+    let teaches = [
+        least::<TakeLease>(),
+        least::<ReleaseLease>(),
+        least::<ReportHost>(),
+    ];
+    assert_eq!(teaches, [Role::Teacher; 3]);
+    let opens_and_closes = [
+        least::<SetRoom>(),
+        least::<AddGrant>(),
+        least::<RevokeGrant>(),
+        least::<AddBlock>(),
+        least::<LiftBlock>(),
+        least::<CouncilDecision>(),
+        least::<OpenIdentity>(),
+        least::<AuditFilter>(),
+    ];
+    assert_eq!(opens_and_closes, [Role::Responsible; 8]);
+    assert_eq!(
+        [least::<ApplyPolicy>(), least::<Detach>()],
+        [Role::Admin; 2]
+    );
+    // Each role may do what the ones before it may.
+    assert!(Role::ReadOnly < Role::Teacher && Role::Teacher < Role::Responsible);
+    assert!(Role::Responsible < Role::Admin);
 }
 
 #[test]

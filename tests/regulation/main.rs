@@ -19,3 +19,4 @@ mod clause_3_2_grants;
 mod clause_3_3_locked;
 mod clause_3_4_reports;
 mod school;
+mod table;

@@ -74,6 +74,7 @@ impl School {
             categories: policy.categories.len() as u8,
             names,
             ranges,
+            safe_search: policy.image_safe_search(),
         });
         Self {
             policy,
@@ -108,14 +109,37 @@ impl School {
 
     /// What the kernel would say to a client hello.
     pub(crate) fn ask(&self, room: &str, access: &Access, host: Option<&str>) -> (Verdict, Reason) {
+        self.ask_at(room, access, self.clock().monotonic, host)
+    }
+
+    /// The same at another moment of the kernel's clock.
+    pub(crate) fn ask_at(
+        &self,
+        room: &str,
+        access: &Access,
+        now: u64,
+        host: Option<&str>,
+    ) -> (Verdict, Reason) {
+        self.ask_with(room, access, now, host, Overrides::default())
+    }
+
+    /// The same with what was blocked or granted just now.
+    pub(crate) fn ask_with(
+        &self,
+        room: &str,
+        access: &Access,
+        now: u64,
+        host: Option<&str>,
+        overrides: Overrides,
+    ) -> (Verdict, Reason) {
         let view = View::new(&self.image, &self.secret);
         let question = Question {
             room: self.policy.room(room).unwrap() as u16,
             access,
-            now: self.clock().monotonic,
+            now,
             host,
             address: Some("198.51.100.7".parse().unwrap()),
-            overrides: Overrides::default(),
+            overrides,
         };
         let answer = view.ask(&question).unwrap();
         (answer.verdict, answer.reason)
