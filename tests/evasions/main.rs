@@ -6,10 +6,12 @@
     reason = "a failed case shall panic, in its helpers too"
 )]
 
+mod answers;
 mod dns;
 mod flood;
 mod hello;
 mod http;
+mod ip;
 mod quic;
 mod stream;
 mod tcp;

@@ -1,7 +1,7 @@
 //! T10–T20: tricks with TLS records and hellos.
 
 use filter_ebpf::abi::{Reason, Verdict};
-use filter_tests::small_school::{GAME_HOST, LEARNING_HOST};
+use filter_tests::small_school::{ECH_HOST, GAME_HOST, LEARNING_HOST};
 
 use super::hello::{
     ECH, PADDING, SERVER_NAME, block, handshake, hello, hello_with, names, record, records, sni,
@@ -237,6 +237,30 @@ fn t19_grease_ech_is_no_reason_to_deny() {
         extensions.push((ECH, vec![0, 0, 1, 0, 1, 9, 0, 2, 1, 1, 0, 3, 1, 2, 3]));
         one(&records(&handshake(&extensions), 16_384))
     });
+}
+
+/// The outer form (RFC 9849 §5): suite, configuration, key share, and the
+/// encrypted inner hello.
+fn ech(host: &str) -> Connection {
+    let mut body = vec![0, 0, 1, 0, 1, 0x42];
+    body.extend(block(&[0x3c; 32]));
+    body.extend(block(&[0xc3; 239]));
+    one(&hello_with(vec![(ECH, body), sni(host)]))
+}
+
+#[test]
+fn t19_ech_is_judged_by_the_outer_name() {
+    both(ech);
+    // A provider's outer name hides another: the group's verdict.
+    let hidden = ech(ECH_HOST).judge().unwrap();
+    assert!(!hidden.reached, "{}", hidden.outcome.table());
+    assert_eq!(hidden.reason(), Reason::EncryptedName);
+    let hidden = ech(ECH_HOST).vlan(50).judge().unwrap();
+    assert!(hidden.reached, "{}", hidden.outcome.table());
+    assert_eq!(hidden.reason(), Reason::EncryptedName);
+    // Without ECH it is a host like others.
+    let plain = one(&hello(ECH_HOST)).judge().unwrap();
+    assert!(plain.reached, "{}", plain.outcome.table());
 }
 
 #[test]

@@ -74,6 +74,7 @@ impl School {
             categories: policy.categories.len() as u8,
             names,
             ranges,
+            safe_search: policy.image_safe_search(),
         });
         Self {
             policy,

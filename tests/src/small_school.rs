@@ -4,10 +4,10 @@ use std::io::Cursor;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
-use filter_agent::image::{Image, Input, Names, OWN, Place, Ranges, Reach, Room, Tags};
+use filter_agent::image::{Image, Input, Names, OWN, Place, Ranges, Reach, Room, SafeSearch, Tags};
 use filter_agent::kernel::{Contents, Counters, fresh_secret};
 use filter_agent::replay::{Capture, Judged, Options, Replay};
-use filter_ebpf::abi::{Access, Group, GroupFlags, Reason, RoomFlags, Verdict};
+use filter_ebpf::abi::{Access, Group, GroupFlags, Reason, RoomFlags, SafeAddress, Verdict};
 use ipnet::IpNet;
 
 /// Categories of the school.
@@ -15,7 +15,8 @@ pub mod category {
     pub const GAMES: u8 = 0;
     pub const LOCKED: u8 = 1;
     pub const LEARNING: u8 = 2;
-    pub const COUNT: u8 = 3;
+    pub const ECH: u8 = 3;
+    pub const COUNT: u8 = 4;
 }
 
 /// Rooms of the school by their index; the VLAN stands beside it.
@@ -43,6 +44,18 @@ pub mod room {
 pub const GAME_HOST: &str = "play.games.example";
 pub const LOCKED_HOST: &str = "locked.example";
 pub const LEARNING_HOST: &str = "learn.example";
+/// The outer name of encrypted ones.
+pub const ECH_HOST: &str = "ech.example";
+
+/// Search engines that answer the pupils with a safe address: of both
+/// families, of one, and none.
+pub const SEARCH_HOSTS: [&str; 3] = [
+    "www.search.example",
+    "www.four.search.example",
+    "www.none.search.example",
+];
+pub const SAFE_V4: [u8; 4] = [192, 0, 2, 80];
+pub const SAFE_V6: [u8; 16] = [0x20, 1, 0xd, 0xb8, 0x5a, 0xfe, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
 
 /// The image before it is built: change it, then judge frames by it.
 pub struct School {
@@ -84,6 +97,7 @@ impl School {
             (GAME_HOST, category::GAMES),
             (LOCKED_HOST, category::LOCKED),
             (LEARNING_HOST, category::LEARNING),
+            (ECH_HOST, category::ECH),
         ] {
             names.add(name, category, Reach::Subtree)?;
         }
@@ -95,6 +109,7 @@ impl School {
             ("192.0.2.0/24", category::LEARNING),
             ("2001:db8:600d::/48", category::LEARNING),
             ("172.16.0.0/12", OWN),
+            ("2001:db8:53::/48", OWN),
         ] {
             let range: IpNet = range.parse()?;
             ranges.add(range.network(), range.broadcast(), category)?;
@@ -143,6 +158,17 @@ impl School {
                 categories: category::COUNT,
                 names,
                 ranges,
+                safe_search: SafeSearch {
+                    names: (0..)
+                        .zip(SEARCH_HOSTS)
+                        .map(|(at, host)| (host.to_owned(), at))
+                        .collect(),
+                    addresses: vec![
+                        safe(SafeAddress::V4 | SafeAddress::V6),
+                        safe(SafeAddress::V4),
+                        safe(0),
+                    ],
+                },
             },
             doors,
             secret,
@@ -280,6 +306,14 @@ impl Outcome {
     }
 }
 
+fn safe(families: u32) -> SafeAddress {
+    SafeAddress {
+        v4: SAFE_V4,
+        families,
+        v6: SAFE_V6,
+    }
+}
+
 fn room(name: &str, group: u16, tags: Tags) -> Room {
     Room {
         name: name.to_owned(),
@@ -298,6 +332,7 @@ fn groups() -> Vec<Group> {
         tunnel: Verdict::Reject as u8,
         fragment: Verdict::Reject as u8,
         quic: Verdict::Reject as u8,
+        ech_providers: 1 << category::ECH,
         ..Group::default()
     };
     let bit = |category: u8| 1_u64 << category;
@@ -326,6 +361,7 @@ fn groups() -> Vec<Group> {
             locked: bit(category::LOCKED),
             flags: GroupFlags::DEFAULT_OPEN | GroupFlags::BY_NAME,
             undecodable: Verdict::Pass as u8,
+            encrypted_name: Verdict::Pass as u8,
             ..base
         },
         Group {
@@ -334,7 +370,9 @@ fn groups() -> Vec<Group> {
             flags: GroupFlags::DEFAULT_OPEN
                 | GroupFlags::BY_NAME
                 | GroupFlags::SCHOOL_DNS
-                | GroupFlags::STRIP_ECH,
+                | GroupFlags::STRIP_ECH
+                | GroupFlags::SAFE_SEARCH,
+            safe_search: 0b111,
             ..base
         },
     ]

@@ -13,9 +13,9 @@ pub(crate) struct Options {
     /// Inputs per target.
     #[arg(long, default_value_t = 1_000_000)]
     inputs: u64,
-    /// Only this target (tls, http).
+    /// Only this target (tls, http, quic, dns).
     #[arg(long, value_name = "NAME")]
-    only: Option<String>,
+    target: Option<String>,
     /// A run with the same seed sees the same inputs.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -36,6 +36,6 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         ])
         .arg(format!("--inputs={}", options.inputs))
         .arg(format!("--seed={}", options.seed))
-        .args(options.only.iter().map(|name| format!("--only={name}")));
+        .args(options.target.iter().map(|name| format!("--target={name}")));
     exec(&mut fuzz)
 }

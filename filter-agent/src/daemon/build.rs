@@ -106,6 +106,7 @@ pub(super) fn build(
         categories: policy.categories.len() as u8,
         names,
         ranges,
+        safe_search: policy.image_safe_search(),
     })
     .map_err(wrong)?;
     Ok(Built { image, lists })

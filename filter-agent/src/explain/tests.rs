@@ -193,6 +193,7 @@ fn input(listed: &Listed, secret: &Secret) -> Input {
         categories: CATEGORIES as u8,
         names,
         ranges,
+        safe_search: crate::image::SafeSearch::default(),
     }
 }
 

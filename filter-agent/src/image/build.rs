@@ -24,6 +24,9 @@ pub struct Image {
     pub room_of: Vec<u32>,
     /// Rooms with two tags: `slot << 24 | outer << 12 | inner`, room.
     pub room_of_qinq: Vec<(u32, u32)>,
+    /// Hashes of search engines' names and their providers.
+    pub safe_names: Vec<(u64, u32)>,
+    pub safe_addresses: Vec<abi::SafeAddress>,
     tables: [Vec<Line>; Table::ALL.len()],
 }
 
@@ -38,6 +41,10 @@ impl Image {
         let (room_of, room_of_qinq) = places(&input)?;
         let mut config = config(&input);
         config.qinq = u8::from(!room_of_qinq.is_empty());
+        let safe_names = input.safe_search.names.iter();
+        let safe_names = safe_names
+            .map(|(name, provider)| (input.names.exact(name), u32::from(*provider)))
+            .collect();
         let tables = tables(input.names, input.ranges, &mut config)?;
         Ok(Self {
             config,
@@ -45,6 +52,8 @@ impl Image {
             rooms,
             room_of,
             room_of_qinq,
+            safe_names,
+            safe_addresses: input.safe_search.addresses,
             tables,
         })
     }
@@ -128,6 +137,11 @@ fn check(input: &Input) -> Result<(), ImageError> {
             "categories",
             usize::from(input.categories),
             abi::MAX_CATEGORIES,
+        ),
+        (
+            "search engines",
+            input.safe_search.addresses.len(),
+            abi::MAX_PROVIDERS,
         ),
         // The last number means: no room.
         ("rooms", input.rooms.len(), usize::from(abi::NO_ROOM)),

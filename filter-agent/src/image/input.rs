@@ -35,6 +35,17 @@ pub struct Input {
     pub names: Names,
     /// Address ranges of all categories and the school's own networks.
     pub ranges: Ranges,
+    /// Search engines that are answered with a safe address.
+    pub safe_search: SafeSearch,
+}
+
+/// Names of search engines and their safe addresses.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SafeSearch {
+    /// Lower case, no trailing dot; the index of its provider beside it.
+    pub names: Vec<(String, u8)>,
+    /// By provider, at most [`abi::MAX_PROVIDERS`].
+    pub addresses: Vec<abi::SafeAddress>,
 }
 
 /// A room and the frames that belong to it.

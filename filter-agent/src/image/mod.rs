@@ -21,7 +21,7 @@ mod tests;
 pub use build::Image;
 pub use error::{ImageError, RoomProblem};
 pub use except::{Exempted, Listing, MAX_EXCEPTIONS, Mark};
-pub use input::{Input, Place, Room, Tags};
+pub use input::{Input, Place, Room, SafeSearch, Tags};
 pub use names::{Names, Reach};
 pub use ranges::{OWN, Ranges};
 

@@ -109,6 +109,11 @@ impl Names {
         Ok(())
     }
 
+    /// Hash of the entry that means this host only.
+    pub(super) fn exact(&self, name: &str) -> u64 {
+        (self.hash)(&self.secret, name.as_bytes()).exact
+    }
+
     pub(super) fn push(&mut self, entry: Entry) -> Result<(), ImageError> {
         let part = &mut self.parts[Entry::part_of(entry.hash())];
         if part.len() == part.capacity() {

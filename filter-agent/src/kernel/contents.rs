@@ -32,7 +32,14 @@ pub(crate) struct MapContent<'a> {
     /// Values of an array, one behind the other.
     pub bytes: Cow<'a, [u8]>,
     /// Entries of a hash instead.
-    pub pairs: Option<Cow<'a, [(u32, u32)]>>,
+    pub pairs: Option<Pairs<'a>>,
+}
+
+/// Entries of a hash, by the size of its keys.
+#[derive(Debug)]
+pub(crate) enum Pairs<'a> {
+    Narrow(Cow<'a, [(u32, u32)]>),
+    Wide(&'a [(u64, u32)]),
 }
 
 impl<'a> Contents<'a> {
@@ -71,8 +78,19 @@ impl<'a> Contents<'a> {
                 name: "ROOM_OF_QINQ",
                 entries: image.room_of_qinq.len() as u32,
                 bytes: Cow::Borrowed(&[]),
-                pairs: Some(Cow::Borrowed(&image.room_of_qinq)),
+                pairs: Some(Pairs::Narrow(Cow::Borrowed(&image.room_of_qinq))),
             },
+            MapContent {
+                name: "SAFE_NAMES",
+                entries: image.safe_names.len() as u32,
+                bytes: Cow::Borrowed(&[]),
+                pairs: Some(Pairs::Wide(&image.safe_names)),
+            },
+            array(
+                "SAFE_ADDRESSES",
+                bytes_of(&image.safe_addresses),
+                abi::MAX_PROVIDERS,
+            ),
         ];
         for table in Table::ALL {
             let lines = image.table(table);
@@ -104,10 +122,10 @@ impl<'a> Contents<'a> {
                 map.entries = merged.len() as u32;
                 map.bytes = Cow::Owned(bytes_of(&merged).to_vec());
             }
-            if let Some(pairs) = &map.pairs {
+            if let Some(Pairs::Narrow(pairs)) = &map.pairs {
                 // The slot is the top byte.
                 let merged = pairs.iter().map(|(tags, room)| (tags & 0xff_ffff, *room));
-                map.pairs = Some(Cow::Owned(merged.collect()));
+                map.pairs = Some(Pairs::Narrow(Cow::Owned(merged.collect())));
             }
         }
         self.maps

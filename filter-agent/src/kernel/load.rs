@@ -10,7 +10,7 @@ use aya::{Ebpf, EbpfLoader};
 use aya_obj::Object;
 use filter_ebpf::abi::{self, Pod as _, Tail};
 
-use super::contents::MapContent;
+use super::contents::{MapContent, Pairs};
 use super::error::{KernelError, Result};
 use super::shared::Shared;
 use super::sys;
@@ -133,19 +133,25 @@ fn fill(ebpf: &mut Ebpf, content: &MapContent<'_>) -> Result<()> {
         .map_mut(name)
         .ok_or_else(|| KernelError::Object(format!("map {name} is missing")))?;
     let failed = |error: std::io::Error| KernelError::io(format!("cannot fill map {name}"))(error);
-    if let Some(pairs) = &content.pairs {
-        let mut map = aya::maps::HashMap::<_, u32, u32>::try_from(map)
-            .map_err(|error| KernelError::Object(format!("map {name}: {error}")))?;
-        for (key, value) in pairs.iter() {
-            map.insert(key, value, 0)
-                .map_err(|error| KernelError::Contents(format!("map {name}: {error}")))?;
-        }
-        return Ok(());
+    match &content.pairs {
+        Some(Pairs::Narrow(pairs)) => return insert(name, map, pairs),
+        Some(Pairs::Wide(pairs)) => return insert(name, map, pairs),
+        None => {}
     }
     let fd = data(map)
         .ok_or_else(|| KernelError::Object(format!("map {name} is of an unknown kind")))?
         .fd();
     sys::fill_array(fd.as_fd(), &content.bytes).map_err(failed)
+}
+
+fn insert<K: aya::Pod>(name: &str, map: &mut Map, pairs: &[(K, u32)]) -> Result<()> {
+    let mut map = aya::maps::HashMap::<_, K, u32>::try_from(map)
+        .map_err(|error| KernelError::Object(format!("map {name}: {error}")))?;
+    for (key, value) in pairs {
+        map.insert(key, value, 0)
+            .map_err(|error| KernelError::Contents(format!("map {name}: {error}")))?;
+    }
+    Ok(())
 }
 
 /// The handle inside aya's enum, for the kinds of maps the object has.

@@ -4,7 +4,7 @@ use filter_ebpf::abi::{self, RoomFlags};
 use ipnet::IpNet;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{BareName, Door, Policy, Tag};
+use super::{BareName, Door, Policy, Tag, safe_search};
 use crate::calendar::windows::{group_at, next_group_change};
 use crate::image::{self, ImageError, OWN, Place, Ranges, Reach, Tags};
 
@@ -27,6 +27,17 @@ impl Policy {
             subnets6: room.subnets.iter().filter_map(subnet6).collect(),
         };
         self.rooms.iter().enumerate().map(room).collect()
+    }
+
+    /// Search engines and their safe addresses.
+    pub fn image_safe_search(&self) -> image::SafeSearch {
+        let names = (0..).zip(&safe_search::PROVIDERS);
+        image::SafeSearch {
+            names: names
+                .flat_map(|(at, provider)| provider.hosts().map(move |host| (host, at)))
+                .collect(),
+            addresses: self.safe_search.to_vec(),
+        }
     }
 
     /// The rows of the matrix at a moment.

@@ -85,10 +85,11 @@ impl Policy {
         // Names are read for every group: `block HOST` reaches each of them
         // at once, whatever its categories say.
         row.flags = GroupFlags::BY_NAME;
+        row.safe_search = group.safe_search;
         let flags = [
             (group.open, GroupFlags::DEFAULT_OPEN),
             (group.school_dns, GroupFlags::SCHOOL_DNS),
-            (group.safe_search, GroupFlags::SAFE_SEARCH),
+            (group.safe_search != 0, GroupFlags::SAFE_SEARCH),
             (group.strip_ech, GroupFlags::STRIP_ECH),
         ];
         for (_, flag) in flags.iter().filter(|(set, _)| *set) {

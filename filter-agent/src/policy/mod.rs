@@ -9,6 +9,7 @@ mod host;
 pub mod matrix;
 pub mod problem;
 mod read;
+pub mod safe_search;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -47,6 +48,8 @@ pub struct Policy {
     pub calendar: Calendar,
     pub bells: Vec<Bells>,
     pub timetables: Vec<Timetable>,
+    /// Safe addresses of [`safe_search::PROVIDERS`].
+    pub safe_search: [filter_ebpf::abi::SafeAddress; safe_search::PROVIDERS.len()],
 }
 
 /// Why reading a policy failed.
@@ -303,7 +306,9 @@ pub struct Group {
     pub fragments: Verdict,
     pub quic: Verdict,
     pub school_dns: bool,
-    pub safe_search: bool,
+    /// Search engines that answer safely, a bit each by their position in
+    /// [`safe_search::PROVIDERS`].
+    pub safe_search: u8,
     pub strip_ech: bool,
     /// The row of the matrix; at most one cell a category.
     pub cells: Vec<Cell>,

@@ -167,6 +167,7 @@ mod tests {
             host: Some("www.example".to_owned()),
             category: Some(0),
             egress: false,
+            reply: None,
             cut: 0,
             link_type: 1,
         }

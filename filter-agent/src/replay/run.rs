@@ -21,6 +21,7 @@ use crate::kernel::{Contents, Counters, KernelError, Wire, load, object};
 
 /// Actions of the two kinds of programs that let a packet on.
 const XDP_PASS: u32 = 2;
+const XDP_TX: u32 = 3;
 const TC_ACT_OK: u32 = 0;
 /// A verdict that no program gives: the trace was not written.
 const UNTOUCHED: u8 = u8::MAX;
@@ -29,6 +30,8 @@ const ETHERNET_HEADER: usize = 14;
 /// Bytes of a frame that the tc program is given: one page less head room
 /// and tail (net/bpf/test_run.c). It reads headers only.
 const EGRESS_MAX: usize = 3_000;
+/// Longest frame that comes out of a test run, with room for a reply.
+const OUTPUT: usize = 72 * 1024;
 /// How often the doors are computed again, in nanoseconds of the capture.
 const DOORS_EVERY: u64 = 3_600_000_000_000;
 
@@ -81,6 +84,8 @@ pub struct Judged {
     pub category: Option<u8>,
     /// Towards the room.
     pub egress: bool,
+    /// The frame that is sent back at once.
+    pub reply: Option<Vec<u8>>,
     /// Bytes that the recorder cut off; zeros were judged in their place.
     pub cut: u32,
     pub link_type: u32,
@@ -98,6 +103,8 @@ pub struct Replay<'a, R> {
     directions: Directions,
     record: Record,
     frame: Vec<u8>,
+    /// Where the kernel writes the frame as the program left it.
+    output: Vec<u8>,
     /// First frame's time in the file and as judged.
     start: Option<(u64, u64)>,
     now: u64,
@@ -134,6 +141,7 @@ impl<'a, R: Read> Replay<'a, R> {
             options,
             record: Record::default(),
             frame: Vec::new(),
+            output: vec![0; OUTPUT],
             start: None,
             now: 0,
             doors_at: None,
@@ -181,14 +189,15 @@ impl<'a, R: Read> Replay<'a, R> {
             judged.reason = Reason::Truncated;
             return Ok(judged);
         }
-        let passed = self.run(direction)?;
+        let (passed, reply) = self.run(direction)?;
+        judged.reply = reply;
         let Wire(trace) = self.trace.get(&0, 0).map_err(broken)?;
         self.read_trace(&mut judged, &trace.event, passed);
         Ok(judged)
     }
 
-    /// Runs the frame; true when it would go on.
-    fn run(&mut self, direction: Direction) -> Result<bool, ReplayError> {
+    /// Runs the frame: whether it would go on, and what is sent back.
+    fn run(&mut self, direction: Direction) -> Result<(bool, Option<Vec<u8>>), ReplayError> {
         // SAFETY: integers, for which zero is a value.
         let mut trace: Trace = unsafe { std::mem::zeroed() };
         trace.now = self.now;
@@ -197,16 +206,22 @@ impl<'a, R: Read> Replay<'a, R> {
         let result = match direction {
             Direction::Ingress => {
                 let program: &Xdp = program(&self.ebpf, LAN_INGRESS)?;
-                program
-                    .test_run(input(&self.frame))
-                    .map(|result| result.return_value == XDP_PASS)
+                let options = TestRunOptions {
+                    data_out: Some(&mut self.output),
+                    ..input(&self.frame)
+                };
+                program.test_run(options).map(|result| {
+                    let reply = self.output.get(..result.data_size_out as usize);
+                    let sent = (result.return_value == XDP_TX).then_some(reply).flatten();
+                    (result.return_value == XDP_PASS, sent.map(<[u8]>::to_vec))
+                })
             }
             Direction::Egress => {
                 shorten(&mut self.frame);
                 let program: &SchedClassifier = program(&self.ebpf, LAN_EGRESS)?;
                 program
                     .test_run(input(&self.frame))
-                    .map(|result| result.return_value == TC_ACT_OK)
+                    .map(|result| (result.return_value == TC_ACT_OK, None))
             }
         };
         result.map_err(|source| ReplayError::Run {
@@ -252,6 +267,7 @@ impl<'a, R: Read> Replay<'a, R> {
             host: None,
             category: None,
             egress: direction == Direction::Egress,
+            reply: None,
             cut: self
                 .record
                 .original_len

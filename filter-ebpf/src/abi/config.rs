@@ -5,6 +5,8 @@ use super::pod;
 /// Categories a policy may have: one bit each of a mask; bit 63 marks the
 /// school's own networks.
 pub const MAX_CATEGORIES: usize = 63;
+/// Search engines with a safe address.
+pub const MAX_PROVIDERS: usize = 8;
 /// Groups a policy may have.
 pub const MAX_GROUPS: usize = 32;
 /// Interfaces that carry rooms.
@@ -102,7 +104,26 @@ pub struct Group {
     pub fragment: u8,
     /// Verdict for QUIC that cannot be judged.
     pub quic: u8,
-    pub reserved: [u8; 5],
+    /// Providers whose names are answered with their safe address: a bit for
+    /// each [`SafeAddress`].
+    pub safe_search: u8,
+    pub reserved: [u8; 4],
+}
+
+/// Where a search engine answers with safe results only.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct SafeAddress {
+    pub v4: [u8; 4],
+    /// [`SafeAddress::V4`] and [`SafeAddress::V6`]. Of a family that is not
+    /// there the names have no address; without any they do not exist.
+    pub families: u32,
+    pub v6: [u8; 16],
+}
+
+impl SafeAddress {
+    pub const V4: u32 = 1;
+    pub const V6: u32 = 2;
 }
 
 /// Bits of [`Group::flags`].
@@ -179,4 +200,4 @@ pub struct Secret {
     pub content: [u64; 4],
 }
 
-pod!(Config, Group, Room, Subnet4, Subnet6, Secret);
+pod!(Config, Group, Room, SafeAddress, Subnet4, Subnet6, Secret);

@@ -121,7 +121,9 @@ pub struct Flow {
     /// Room and group in the image `generation`.
     pub room: u16,
     pub group: u16,
-    pub reserved2: [u16; 2],
+    /// [`super::Reason`] for which no name was found; judged again by it.
+    pub unread: u16,
+    pub reserved2: u16,
     /// Hash of the whole name (exact entries); 0 without a name.
     pub exact: u64,
     /// Hashes of the name's suffixes, the shortest first.
@@ -195,7 +197,8 @@ impl Flow {
         judged_len: 0,
         room: 0,
         group: 0,
-        reserved2: [0; 2],
+        unread: 0,
+        reserved2: 0,
         exact: 0,
         suffixes: [0; SUFFIXES],
         content: 0,

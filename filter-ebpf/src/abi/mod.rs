@@ -16,8 +16,8 @@ mod verdict;
 
 pub use access::{Access, Mode, SPANS, Span};
 pub use config::{
-    Config, Group, GroupFlags, MAX_CATEGORIES, MAX_GROUPS, MAX_LINKS, NO_ROOM, Room, RoomFlags,
-    Secret, Subnet4, Subnet6,
+    Config, Group, GroupFlags, MAX_CATEGORIES, MAX_GROUPS, MAX_LINKS, MAX_PROVIDERS, NO_ROOM, Room,
+    RoomFlags, SafeAddress, Secret, Subnet4, Subnet6,
 };
 pub use counters::{Count, counter_index};
 pub use event::{Event, EventBudget, Trace};
@@ -94,6 +94,7 @@ mod tests {
             ("Override", size_of::<Override>()),
             ("OverrideKey", size_of::<OverrideKey>()),
             ("RangeKey", size_of::<RangeKey>()),
+            ("SafeAddress", size_of::<SafeAddress>()),
             ("Secret", size_of::<Secret>()),
             ("Trace", size_of::<Trace>()),
             ("Line", size_of::<Line>()),
@@ -115,6 +116,7 @@ mod tests {
             ("Override", 24),
             ("OverrideKey", 16),
             ("RangeKey", 28),
+            ("SafeAddress", 24),
             ("Secret", 64),
             ("Trace", 360),
             ("Line", 64),

@@ -22,6 +22,16 @@ pub fn is_udp_tunnel(port: u16, first: u32, len: u32) -> bool {
         && (port == 1194 || len == 14 || len == 42 || len == 54 || len == 86)
 }
 
+/// Whether a connection's first segment opens a tunnel: OpenVPN over TCP puts
+/// the packet's length before it, and its first one is all that it sends.
+///
+/// `first` are the payload's first four bytes, `len` its length.
+#[inline(always)]
+pub fn is_tcp_tunnel(first: u32, len: u32) -> bool {
+    let opcode = first >> 8 & 0xff;
+    (opcode == 0x38 || opcode == 0x50) && len >= 16 && first >> 16 == len.wrapping_sub(2)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -36,5 +46,14 @@ mod tests {
         assert!(!is_udp_tunnel(443, 0xc300_0000, 1200));
         assert!(!is_udp_tunnel(53, 0x1234_0100, 40));
         assert!(!is_udp_tunnel(443, 0x3811_2233, 700));
+    }
+
+    #[test]
+    fn n06_tunnels_over_tcp() {
+        assert!(is_tcp_tunnel(0x000e_3811, 16));
+        assert!(is_tcp_tunnel(0x0056_5011, 88));
+        assert!(!is_tcp_tunnel(0x000e_3811, 17));
+        assert!(!is_tcp_tunnel(0x000e_1811, 16));
+        assert!(!is_tcp_tunnel(0xfffe_3811, 0));
     }
 }

@@ -88,6 +88,7 @@ pub(crate) fn describe(s: &mut Scratch, hello: &mut Hello) {
             s.protocol = s.flow.protocol;
         }
     }
+    s.flow.unread = u16::from(s.failed);
     s.flow.watch = u8::from(
         hello.protocol == Protocol::Http as u8
             || hello.protocol == Protocol::Quic as u8
@@ -150,9 +151,13 @@ pub(crate) fn opinion(s: &mut Scratch) -> Opinion {
     }
     // What is no protocol error but an attempt to hide is refused whatever
     // the group may do.
-    let failed = Reason::from_u8(s.failed);
+    let failed = Reason::from_u8(if s.failed != 0 {
+        s.failed
+    } else {
+        s.flow.unread as u8
+    });
     match failed {
-        Reason::Unknown | Reason::UnknownProtocol | Reason::Proxy => {}
+        Reason::Unknown | Reason::UnknownProtocol | Reason::Proxy | Reason::Tunnel => {}
         _ => {
             s.flow.flags |= FlowFlags::DEAD;
             return s.row.deny(failed, NO_CATEGORY);
@@ -190,6 +195,9 @@ pub(crate) fn opinion(s: &mut Scratch) -> Opinion {
     }
     if failed as u8 == Reason::Proxy as u8 {
         return s.row.unjudged(group.tunnel, Reason::Proxy);
+    }
+    if failed as u8 == Reason::Tunnel as u8 {
+        return s.row.unjudged(group.tunnel, Reason::Tunnel);
     }
     if flags & FlowFlags::UNDECODABLE != 0 {
         return s.row.unjudged(group.undecodable, Reason::UnknownProtocol);

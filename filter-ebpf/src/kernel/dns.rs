@@ -5,7 +5,7 @@
 
 use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
 use filter_ebpf::{
-    abi::{FlowFlags, GroupFlags, Hello, NAME_MAX, Protocol, Reason, Tail, Verdict},
+    abi::{FlowFlags, GroupFlags, Hello, NAME_MAX, Protocol, Reason, SafeAddress, Tail, Verdict},
     inspect::{
         Chunk, Progress,
         dns::{self, Framing, is_long, qtype},
@@ -17,8 +17,8 @@ use super::{
     conclude::{decide, describe, keep},
     finish::{finish, jump, scratch},
     inspect::piece,
-    maps::{DNS_HELLO, DNS_LONG, HELLOS},
-    scratch::{EMPTY, NXDOMAIN, Scratch},
+    maps::{DNS_HELLO, DNS_LONG, GROUPS, HELLOS, SAFE_ADDRESSES, SAFE_NAMES},
+    scratch::{EMPTY, NXDOMAIN, SAFE, Scratch},
 };
 
 /// The name that browsers ask for before they use another resolver by
@@ -145,6 +145,9 @@ fn tell(s: &mut Scratch) {
             return;
         }
     }
+    if s.flow.flags & FlowFlags::NAMED != 0 && search_safely(s) {
+        return;
+    }
     if matches!(s.query_kind, qtype::HTTPS | qtype::SVCB)
         && s.row.flags & GroupFlags::STRIP_ECH != 0
     {
@@ -157,6 +160,44 @@ fn tell(s: &mut Scratch) {
     } else {
         Reason::DnsAnswer as u8
     };
+}
+
+/// Answers the name of a search engine with its safe address, where the group
+/// asks for it. Whatever else is asked about the name does not exist.
+#[inline(always)]
+fn search_safely(s: &mut Scratch) -> bool {
+    if s.row.flags & GroupFlags::SAFE_SEARCH == 0 {
+        return false;
+    }
+    // SAFETY: the value is copied at once.
+    let Some(provider) = (unsafe { SAFE_NAMES.get(&s.flow.exact).copied() }) else {
+        return false;
+    };
+    let asked = match GROUPS.get(s.group) {
+        Some(group) => u32::from(group.safe_search) >> (provider & 7) & 1,
+        None => 0,
+    };
+    let Some(address) = SAFE_ADDRESSES.get(provider) else {
+        return false;
+    };
+    if asked == 0 {
+        return false;
+    }
+    let wanted = match s.query_kind {
+        qtype::A => SafeAddress::V4,
+        qtype::AAAA => SafeAddress::V6,
+        _ => 0,
+    };
+    s.provider = provider as u8;
+    s.answer = if address.families == 0 {
+        NXDOMAIN
+    } else if address.families & wanted != 0 {
+        SAFE
+    } else {
+        EMPTY
+    };
+    s.set(Verdict::Reject, Reason::SafeSearch);
+    true
 }
 
 #[inline(always)]

@@ -9,7 +9,7 @@ use aya_ebpf::{
     programs::TcContext,
 };
 use filter_ebpf::{
-    abi::{FlowFlags, FlowKey, Reason, Verdict},
+    abi::{FlowFlags, Reason, Verdict},
     frame::{Meta, MetaFlags, Parsed, View, parse, tcp_flags},
     judge::OWN_NETWORK,
 };
@@ -87,14 +87,10 @@ pub(crate) fn lan_egress(ctx: TcContext) -> i32 {
 /// Turns the key to the client's side.
 #[inline(always)]
 fn turn(s: &mut Scratch) {
-    let key = s.meta.key;
-    s.meta.key = FlowKey {
-        client: key.server,
-        server: key.client,
-        client_port: key.server_port,
-        server_port: key.client_port,
-        ..key
-    };
+    // In place: a copy would not leave `decide` the stack that it needs.
+    let key = &mut s.meta.key;
+    core::mem::swap(&mut key.client, &mut key.server);
+    core::mem::swap(&mut key.client_port, &mut key.server_port);
 }
 
 /// Whether the packet may go on; else the outcome is in `s`.

@@ -89,6 +89,7 @@ pub(crate) fn begin(s: &mut Scratch) {
     s.group = 0;
     s.skip = 0;
     s.answer = 0;
+    s.provider = 0;
     s.messages = 0;
     s.protocol = Protocol::Other as u8;
     s.again = 0;
@@ -98,6 +99,7 @@ pub(crate) fn begin(s: &mut Scratch) {
     s.range_granted = 0;
     s.inside_head = 0;
     s.repeated = 0;
+    s.flow_flags = 0;
     s.event.set = 0;
 }
 

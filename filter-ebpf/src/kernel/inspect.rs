@@ -10,7 +10,7 @@ use filter_ebpf::{
         Verdict,
     },
     bpf::{between_one_and, opaque},
-    frame::tcp_flags,
+    frame::{is_tcp_tunnel, tcp_flags},
     inspect::{Chunk, Finding, Progress, plain, sniff, tls},
     judge::NO_CATEGORY,
 };
@@ -39,7 +39,12 @@ pub(crate) fn inspect(ctx: XdpContext) -> u32 {
             Protocol::Http | Protocol::Tcp => jump(&ctx, Tail::InspectHttp),
             Protocol::Dns => jump(&ctx, Tail::DnsStream),
             _ => {
-                s.failed = Reason::UnknownProtocol as u8;
+                let first = u32::from_be_bytes([s.chunk[0], s.chunk[1], s.chunk[2], s.chunk[3]]);
+                s.failed = if is_tcp_tunnel(first, s.meta.payload_len) {
+                    Reason::Tunnel as u8
+                } else {
+                    Reason::UnknownProtocol as u8
+                };
                 jump(&ctx, Tail::Conclude)
             }
         },

@@ -10,8 +10,8 @@ use aya_ebpf::{
 use filter_ebpf::{
     abi::{
         Access, CONTENT_SLOTS, Config, Content, Count, Event, EventBudget, Flow, FlowKey, Group,
-        Hello, MAX_CATEGORIES, MAX_GROUPS, MAX_LINKS, Override, OverrideHeader, OverrideKey, Room,
-        Secret, Tail, Trace,
+        Hello, MAX_CATEGORIES, MAX_GROUPS, MAX_LINKS, MAX_PROVIDERS, Override, OverrideHeader,
+        OverrideKey, Room, SafeAddress, Secret, Tail, Trace,
     },
     inspect::{
         dns,
@@ -97,6 +97,12 @@ pub(crate) static DNS_HELLO: PerCpuArray<Hello, 1> = PerCpuArray::new();
 /// Long names asked for of late, by room; see `inspect::dns::Bucket`.
 #[btf_map]
 pub(crate) static DNS_LONG: LruHashMap<u32, dns::Bucket, 4_096> = LruHashMap::new();
+
+/// Hashes of search engines' names, each with its provider.
+#[btf_map]
+pub(crate) static SAFE_NAMES: HashMap<u64, u32, 1> = HashMap::new();
+#[btf_map]
+pub(crate) static SAFE_ADDRESSES: Array<SafeAddress, MAX_PROVIDERS> = Array::new();
 
 /// Shared by all images.
 #[btf_map]

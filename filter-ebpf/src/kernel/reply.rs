@@ -15,7 +15,10 @@ use filter_ebpf::{
     abi::Protocol,
     bpf::between_one_and,
     frame::{MetaFlags, tcp_flags},
-    inspect::{Chunk, dns},
+    inspect::{
+        Chunk,
+        dns::{self, qtype},
+    },
     reply::{
         self, PAGE_MAX,
         dns::{Answer, answer},
@@ -24,8 +27,8 @@ use filter_ebpf::{
 
 use super::{
     finish::scratch,
-    maps::{DNS_HELLO, PAGE},
-    scratch::{EMPTY, REPLY, Scratch},
+    maps::{DNS_HELLO, PAGE, SAFE_ADDRESSES},
+    scratch::{EMPTY, REPLY, SAFE, Scratch},
 };
 
 #[xdp(frags)]
@@ -123,13 +126,15 @@ fn dns(s: &mut Scratch) -> Option<u32> {
     let hello = DNS_HELLO.get_ptr_mut(0)?;
     // SAFETY: one per CPU; see `Scratch`.
     let query = dns::query(unsafe { &mut *hello });
-    let told = if s.answer == EMPTY {
-        Answer::Empty
-    } else {
-        Answer::NxDomain
+    let safe = SAFE_ADDRESSES.get(u32::from(s.provider))?;
+    let told = match s.answer {
+        EMPTY => Answer::Empty,
+        SAFE if s.query_kind == qtype::AAAA => Answer::V6,
+        SAFE => Answer::V4,
+        _ => Answer::NxDomain,
     };
     let chunk = Chunk::new(&s.chunk, s.piece);
-    answer(&s.meta, &chunk, &query, told, &mut s.reply, sum)
+    answer(&s.meta, &chunk, &query, told, safe, &mut s.reply, sum)
 }
 
 #[inline(always)]

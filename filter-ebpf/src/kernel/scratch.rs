@@ -22,6 +22,8 @@ pub(crate) const AGAIN_HELLO: u8 = 2;
 pub(crate) const NXDOMAIN: u8 = 1;
 /// The name has no such record.
 pub(crate) const EMPTY: u8 = 2;
+/// The provider's safe address.
+pub(crate) const SAFE: u8 = 3;
 
 /// One per CPU. Packets of one core never interleave between tail calls:
 /// XDP runs in one NAPI poll, test runs with bottom halves off.
@@ -62,8 +64,11 @@ pub(crate) struct Scratch {
     pub(crate) inside_head: u8,
     /// 1: the name was told by an earlier packet.
     pub(crate) repeated: u8,
-    /// What a refused DNS query is told: 0 nothing, [`NXDOMAIN`] or [`EMPTY`].
+    /// What a refused DNS query is told: 0 nothing, [`NXDOMAIN`], [`EMPTY`]
+    /// or [`SAFE`].
     pub(crate) answer: u8,
+    /// Whose address [`SAFE`] means.
+    pub(crate) provider: u8,
     /// Type of record that the DNS query asks for.
     pub(crate) query_kind: u16,
     /// Messages of this segment that `judge_dns` judged.

@@ -6,6 +6,7 @@
 
 use super::{BUFFER, Meta, MetaFlags, ip, put16, transport_sum};
 use crate::{
+    abi::SafeAddress,
     bpf::opaque,
     inspect::{
         Chunk,
@@ -20,10 +21,10 @@ pub enum Answer {
     NxDomain,
     /// The name exists, but has no such record (RFC 2308 §2.2).
     Empty,
-    /// An A record.
-    V4([u8; 4]),
-    /// An AAAA record.
-    V6([u8; 16]),
+    /// An A record with the safe address.
+    V4,
+    /// An AAAA record with it.
+    V6,
 }
 
 /// Bytes of header and questions that are answered: a name of 255 bytes.
@@ -53,6 +54,7 @@ pub fn answer(
     message: &Chunk<'_>,
     query: &Query,
     answer: Answer,
+    safe: &SafeAddress,
     out: &mut [u8; BUFFER],
     sum: impl Fn(&[u8], u32, u32) -> u32,
 ) -> Option<u32> {
@@ -77,7 +79,7 @@ pub fn answer(
         // Blocked, Filtered, Forged Answer (RFC 8914 §4.16, §4.18, §4.5).
         Answer::NxDomain => (0, 3, 15),
         Answer::Empty => (0, 0, 17),
-        Answer::V4(_) | Answer::V6(_) => (1, 0, 4),
+        Answer::V4 | Answer::V6 => (1, 0, 4),
     };
     // QR; opcode and RD as asked.
     out[start + 2] = out[start + 2] & 0x79 | 0x80;
@@ -93,13 +95,13 @@ pub fn answer(
     };
     match answer {
         Answer::NxDomain | Answer::Empty => {}
-        Answer::V4(address) => {
+        Answer::V4 => {
             end.record(qtype::A, 4);
-            end.bytes(&address);
+            end.bytes(&safe.v4);
         }
-        Answer::V6(address) => {
+        Answer::V6 => {
             end.record(qtype::AAAA, 16);
-            end.bytes(&address);
+            end.bytes(&safe.v6);
         }
     }
     if edns {
@@ -229,7 +231,12 @@ mod tests {
         assert!(matches!(progress, Progress::Done(_)), "{progress:?}");
         let query = dns::query(&mut hello);
         let mut out = Box::new([0x5a; BUFFER]);
-        let len = answer(&meta(ipv6), &chunk, &query, what, &mut out, sum)?;
+        let safe = SafeAddress {
+            v4: [192, 0, 2, 7],
+            families: 3,
+            v6: [7; 16],
+        };
+        let len = answer(&meta(ipv6), &chunk, &query, what, &safe, &mut out, sum)?;
         Some(out[..len as usize].to_vec())
     }
 
@@ -281,10 +288,10 @@ mod tests {
     fn safe_addresses() {
         let mut record = std::vec![0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 30, 0, 4];
         record.extend([192, 0, 2, 7]);
-        check("www.Example", 1, Answer::V4([192, 0, 2, 7]), 0, &record, 4);
+        check("www.Example", 1, Answer::V4, 0, &record, 4);
         let mut record = std::vec![0xc0, 12, 0, 28, 0, 1, 0, 0, 0, 30, 0, 16];
         record.extend([7; 16]);
-        check("www.Example", 28, Answer::V6([7; 16]), 0, &record, 4);
+        check("www.Example", 28, Answer::V6, 0, &record, 4);
     }
 
     #[test]

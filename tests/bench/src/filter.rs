@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use aya::programs::Xdp;
 use aya_obj::programs::XdpAttachType;
-use filter_agent::image::{Image, Input, Names, Place, Ranges, Room, Tags};
+use filter_agent::image::{Image, Input, Names, Place, Ranges, Room, SafeSearch, Tags};
 use filter_agent::kernel::{Contents, Filter, Interface, Mode, Side};
 use filter_ebpf::abi::{self, Access, Group, GroupFlags, RoomFlags, Secret, Verdict};
 
@@ -111,7 +111,7 @@ fn image(generation: u32, lists: Lists, link: u32) -> Result<Image> {
         }],
         ..Room::default()
     };
-    Ok(Image::build(Input {
+    let mut image = Image::build(Input {
         generation,
         links: vec![link],
         unknown_vlan: Verdict::Pass,
@@ -133,5 +133,9 @@ fn image(generation: u32, lists: Lists, link: u32) -> Result<Image> {
         categories: 1,
         names: lists.names,
         ranges: lists.ranges,
-    })?)
+        safe_search: SafeSearch::default(),
+    })?;
+    // The frames are one side's only: the client's SYN tells the start.
+    image.config.unseen_start = 1;
+    Ok(image)
 }

@@ -75,12 +75,13 @@ pub(crate) fn measure(rows: &mut Rows, effort: &Effort) -> Result<()> {
         next: 0,
         flows: effort.runs / 50,
     };
+    // First: what is kept of their hellos must still be there when they go on.
+    eprintln!("prog: connections and floods");
+    stage.connections(rows, effort, &connection)?;
     for names in effort.hosts {
         eprintln!("prog: hellos with {names} hosts");
         stage.hellos(rows, effort, *names, &connection)?;
     }
-    eprintln!("prog: connections and floods");
-    stage.connections(rows, effort, &connection)?;
     for size in effort.ranges {
         stage.drops(rows, effort, *size)?;
     }

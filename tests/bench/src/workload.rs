@@ -94,6 +94,7 @@ pub(crate) fn image(prefixes: &Prefixes, count: u32, secret: &Secret) -> Result<
         categories: 1,
         names: names(count, secret)?,
         ranges: prefixes.ranges()?,
+        safe_search: filter_agent::image::SafeSearch::default(),
     })?)
 }
 

@@ -26,35 +26,65 @@ pub fn folder() -> PathBuf {
 /// # Errors
 /// When the file cannot be read.
 pub fn clients(path: &Path) -> Result<BTreeMap<u16, Vec<Segment>>> {
-    let file = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     let mut clients: BTreeMap<u16, Vec<Segment>> = BTreeMap::new();
-    let mut left = file.get(24..).unwrap_or_default();
-    let mut frame = 0;
-    while let Some((header, rest)) = left.split_first_chunk::<16>() {
-        let len = u32::from_le_bytes([header[8], header[9], header[10], header[11]]) as usize;
-        let Some((bytes, rest)) = rest.split_at_checked(len) else {
-            break;
-        };
-        left = rest;
-        frame += 1;
-        if let Some((port, segment)) = segment(frame, bytes) {
+    for (frame, bytes) in (1..).zip(frames(path)?) {
+        if let Some((port, segment)) = segment(frame, &bytes) {
             clients.entry(port).or_default().push(segment);
         }
     }
     Ok(clients)
 }
 
-fn segment(frame: usize, bytes: &[u8]) -> Option<(u16, Segment)> {
-    let be16 =
-        |bytes: &[u8], at: usize| Some(u16::from_be_bytes([*bytes.get(at)?, *bytes.get(at + 1)?]));
+/// UDP payloads towards `port`, by client port, likewise.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn datagrams(path: &Path, port: u16) -> Result<BTreeMap<u16, Vec<Vec<u8>>>> {
+    let mut clients: BTreeMap<u16, Vec<Vec<u8>>> = BTreeMap::new();
+    for bytes in frames(path)? {
+        if let Some((17, udp)) = transport(&bytes)
+            && be16(udp, 2) == Some(port)
+            && let (Some(client), Some(payload)) = (be16(udp, 0), udp.get(8..))
+        {
+            clients.entry(client).or_default().push(payload.to_vec());
+        }
+    }
+    Ok(clients)
+}
+
+/// All frames of a file.
+fn frames(path: &Path) -> Result<Vec<Vec<u8>>> {
+    let file = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let mut frames = Vec::new();
+    let mut left = file.get(24..).unwrap_or_default();
+    while let Some((header, rest)) = left.split_first_chunk::<16>() {
+        let len = u32::from_le_bytes([header[8], header[9], header[10], header[11]]) as usize;
+        let Some((bytes, rest)) = rest.split_at_checked(len) else {
+            break;
+        };
+        left = rest;
+        frames.push(bytes.to_vec());
+    }
+    Ok(frames)
+}
+
+fn be16(bytes: &[u8], at: usize) -> Option<u16> {
+    Some(u16::from_be_bytes([*bytes.get(at)?, *bytes.get(at + 1)?]))
+}
+
+/// Protocol and content of an IPv4 packet.
+fn transport(bytes: &[u8]) -> Option<(u8, &[u8])> {
     if be16(bytes, 12)? != 0x0800 {
         return None;
     }
     let ip = bytes.get(14..14 + usize::from(be16(bytes, 16)?))?;
-    if *ip.get(9)? != 6 {
+    Some((*ip.get(9)?, ip.get(usize::from(ip.first()? & 15) * 4..)?))
+}
+
+fn segment(frame: usize, bytes: &[u8]) -> Option<(u16, Segment)> {
+    let (6, tcp) = transport(bytes)? else {
         return None;
-    }
-    let tcp = ip.get(usize::from(ip.first()? & 15) * 4..)?;
+    };
     let payload = tcp.get(usize::from(tcp.get(12)? >> 4) * 4..)?;
     if payload.is_empty() || be16(tcp, 2)? != 443 {
         return None;

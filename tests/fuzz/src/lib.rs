@@ -1,20 +1,23 @@
 //! The inspectors beside parsers that were not written here.
 //!
-//! An input is the byte stream of a client. It goes through our inspector,
-//! whole and cut into random segments, and through the judges. They agree, or
+//! An input is the byte stream of a client, a DNS message, or a recipe of QUIC
+//! packets. It goes through our inspector, whole and cut into random segments,
+//! and through the judges. They agree, or
 //! the difference has a name in [`Explained`] and a paragraph in
 //! `explained.md`, or it is a finding.
 
 pub mod capture;
+pub mod dns;
 mod http;
 mod mutate;
 mod ours;
+pub mod quic;
 mod random;
 mod seeds;
 mod tls;
 
 pub use mutate::mutated;
-pub use ours::{Answer, judge};
+pub use ours::{Answer, judge, judge_segments};
 pub use random::Random;
 pub use seeds::{files, regressions, seeds};
 
@@ -25,16 +28,22 @@ pub enum Target {
     Tls,
     /// Against httparse.
     Http,
+    /// Against quinn as a server, and a plain reading of the plaintexts.
+    Quic,
+    /// Against hickory-proto.
+    Dns,
 }
 
 impl Target {
-    pub const ALL: [Self; 2] = [Self::Tls, Self::Http];
+    pub const ALL: [Self; 4] = [Self::Tls, Self::Http, Self::Quic, Self::Dns];
 
     /// The word on the command line and of the regressions' folder.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Tls => "tls",
             Self::Http => "http",
+            Self::Quic => "quic",
+            Self::Dns => "dns",
         }
     }
 
@@ -43,17 +52,15 @@ impl Target {
     /// # Errors
     /// The difference, in words, when nothing explains it.
     pub fn compare(self, input: &[u8], random: &mut Random) -> Result<Vec<Explained>, String> {
-        let whole = judge(input, &[]);
-        let cuts = random.cuts(input.len());
-        let cut = judge(input, &cuts);
-        // An answer may come before the bytes that contradict it.
-        if cut.answer != whole.answer && !(cut.answer.is_done() && cut.consumed < input.len()) {
-            return Err(format!("whole: {whole:?}, cut at {cuts:?}: {cut:?}"));
+        match self {
+            Self::Tls => tls::compare(input, &stream(input, random)?),
+            Self::Http => http::compare(input, &stream(input, random)?),
+            Self::Quic => quic::compare(input),
+            Self::Dns => dns::compare(input, random),
         }
-        self.hold_against(input, &whole.answer)
     }
 
-    /// Compares an answer with what the judges say.
+    /// Compares an answer to a client's stream with what the judges say.
     ///
     /// # Errors
     /// As [`Self::compare`].
@@ -61,8 +68,22 @@ impl Target {
         match self {
             Self::Tls => tls::compare(input, answer),
             Self::Http => http::compare(input, answer),
+            Self::Dns => dns::hold_against(input, answer, dns::judge(input).1),
+            Self::Quic => Err("a recipe of packets is no stream".into()),
         }
     }
+}
+
+/// The answer to a stream, which must not depend on how it is cut.
+fn stream(input: &[u8], random: &mut Random) -> Result<Answer, String> {
+    let whole = judge(input, &[]);
+    let cuts = random.cuts(input.len());
+    let cut = judge(input, &cuts);
+    // An answer may come before the bytes that contradict it.
+    if cut.answer != whole.answer && !(cut.answer.is_done() && cut.consumed < input.len()) {
+        return Err(format!("whole: {whole:?}, cut at {cuts:?}: {cut:?}"));
+    }
+    Ok(whole.answer)
 }
 
 macro_rules! explained {
@@ -98,4 +119,12 @@ explained! {
     TargetForm = "target-form";
     EmptyHost = "empty-host";
     OtherProtocol = "other-protocol";
+    SaidTwice = "said-twice";
+    StrictDatagram = "strict-datagram";
+    HelloTooLong = "hello-too-long";
+    FrameBounds = "frame-bounds";
+    HelloFollowed = "hello-followed";
+    DnsAnswer = "dns-answer";
+    DnsQuestions = "dns-questions";
+    DnsPointers = "dns-pointers";
 }

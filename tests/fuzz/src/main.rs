@@ -1,7 +1,7 @@
 //! Runs mutated input through the inspectors and their judges; `cargo xtask
 //! fuzz` builds and starts it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
@@ -14,12 +14,16 @@ struct Args {
     /// Inputs per target.
     #[arg(long, default_value_t = 1_000_000)]
     inputs: u64,
-    /// Only this target (tls, http).
+    /// Only this target (tls, http, quic, dns).
     #[arg(long, value_name = "NAME")]
-    only: Option<String>,
+    target: Option<String>,
     /// A run with the same seed sees the same inputs.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Write the seeds into this folder, one below it for each target, and
+    /// do nothing else.
+    #[arg(long, value_name = "FOLDER")]
+    corpus: Option<PathBuf>,
 }
 
 fn main() -> Result<()> {
@@ -27,14 +31,19 @@ fn main() -> Result<()> {
     let chosen: Vec<Target> = Target::ALL
         .into_iter()
         .filter(|target| {
-            args.only
+            args.target
                 .as_deref()
-                .is_none_or(|only| only == target.name())
+                .is_none_or(|name| name == target.name())
         })
         .collect();
     if chosen.is_empty() {
         let names = Target::ALL.map(Target::name).join(", ");
         bail!("there is no such target; there are: {names}");
+    }
+    if let Some(folder) = &args.corpus {
+        return chosen
+            .into_iter()
+            .try_for_each(|target| corpus(target, &folder.join(target.name())));
     }
     let mut found = 0;
     for target in chosen {
@@ -42,6 +51,16 @@ fn main() -> Result<()> {
     }
     if found != 0 {
         bail!("{found} differences without an explanation; they are regressions now");
+    }
+    Ok(())
+}
+
+/// Writes the target's seeds, numbered; what is there already is written over.
+fn corpus(target: Target, folder: &Path) -> Result<()> {
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    for (number, seed) in seeds(target)?.iter().enumerate() {
+        let path = folder.join(format!("{number:03}.bin"));
+        std::fs::write(&path, seed).with_context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(())
 }

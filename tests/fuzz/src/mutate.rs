@@ -51,29 +51,150 @@ const TLS_WORDS: [&[u8]; 14] = [
     &[0xff, 0xff],
 ];
 
+/// Frames, whole and half.
+const QUIC_WORDS: [&[u8]; 10] = [
+    &[0],
+    &[1],
+    &[6, 0, 1, 1],
+    &[6, 0x44, 0, 2, 0xaa, 0xbb],
+    &[6, 0x4f, 0xff, 1, 0],
+    &[2, 0, 0, 0, 0],
+    &[3, 0, 0, 0, 0, 1, 1, 1],
+    &[0x1c, 0, 0, 0],
+    &[0x40, 0],
+    &[0xff; 8],
+];
+const DNS_WORDS: [&[u8]; 10] = [
+    &[0],
+    &[0xc0, 12],
+    &[0xc0],
+    &[1, b'A'],
+    &[3, b'.', b' ', 0xc3],
+    &[0, 1, 0, 1],
+    &[0, 65, 0, 1],
+    &[0, 0, 41, 4, 0, 0, 0, 0, 0, 0, 0],
+    &[63],
+    &[0x40],
+];
+
 /// Input `random` made of `seeds`; never longer than a few chunks.
 #[must_use]
 pub fn mutated(target: Target, seeds: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
-    let mut input = pick(seeds, random).to_vec();
+    let (seed, other) = (pick(seeds, random), pick(seeds, random));
+    match target {
+        Target::Quic => return crate::quic::mutated(seed, other, random),
+        Target::Dns => return crate::dns::mutated(seed, other, random),
+        Target::Tls | Target::Http => {}
+    }
+    let mut input = seed.to_vec();
     for _ in 0..=random.below(4) {
         match random.below(8) {
             0 if target == Target::Tls => input = recut(&input, random),
-            1 if target == Target::Tls => nudge_length(&mut input, random),
-            0..=2 => word(target, &mut input, random),
-            3 => flip(&mut input, random),
-            4 => remove(&mut input, random),
-            5 => repeat(&mut input, random),
-            6 => splice(&mut input, pick(seeds, random), random),
-            _ => replace(&mut input, random),
+            1 if target == Target::Tls => first_hello(&mut input, random),
+            _ => bytes(target, &mut input, other, random),
         }
     }
     input.truncate(12 * 1024);
     input
 }
 
+/// One change that knows no more than the protocol's words.
+pub(crate) fn bytes(target: Target, input: &mut Vec<u8>, other: &[u8], random: &mut Random) {
+    match random.below(7) {
+        0 | 1 => word(target, input, random),
+        2 => flip(input, random),
+        3 => remove(input, random),
+        4 => repeat(input, random),
+        5 if !other.is_empty() => splice(input, other, random),
+        _ => replace(input, random),
+    }
+}
+
 fn pick<'a>(seeds: &'a [Vec<u8>], random: &mut Random) -> &'a [u8] {
     let at = random.below(seeds.len());
     seeds.get(at).map_or(&[], Vec::as_slice)
+}
+
+/// Changes the hello in a stream whose first record holds all of it; the
+/// record's length follows.
+fn first_hello(input: &mut Vec<u8>, random: &mut Random) {
+    let Some((header, rest)) = input.split_first_chunk::<5>() else {
+        return;
+    };
+    let len = usize::from(u16::from_be_bytes([header[3], header[4]])).min(rest.len());
+    let mut message = rest.get(..len).unwrap_or_default().to_vec();
+    hello(&mut message, random);
+    let told = (message.len() as u16).to_be_bytes();
+    input.splice(3..5 + len, told.into_iter().chain(message));
+}
+
+/// Changes a ClientHello by its structure: extensions in another order, one
+/// of them twice, gone or emptied, all lengths still true; or one that lies.
+pub(crate) fn hello(message: &mut Vec<u8>, random: &mut Random) {
+    if random.below(4) == 0 {
+        nudge_length(message, random);
+        return;
+    }
+    let Some((start, mut extensions)) = extensions(message) else {
+        return;
+    };
+    let at = random.below(extensions.len());
+    let to = random.below(extensions.len());
+    match random.below(6) {
+        0 => {
+            for i in (1..extensions.len()).rev() {
+                extensions.swap(i, random.below(i + 1));
+            }
+        }
+        1 => extensions.swap(at, to),
+        2 => {
+            let again = extensions[at].clone();
+            extensions.insert(to, again);
+        }
+        3 => {
+            extensions.remove(at);
+        }
+        // GREASE (RFC 8701) and padding in front.
+        4 => {
+            let len = random.below(600);
+            let mut extension = vec![0x1a, 0x1a];
+            extension.extend((len as u16).to_be_bytes());
+            extension.resize(4 + len, 0x55);
+            extensions.insert(to, extension);
+        }
+        _ => bytes(Target::Tls, &mut extensions[at], &[], random),
+    }
+    message.truncate(start);
+    let body = extensions.concat();
+    message.extend((body.len() as u16).to_be_bytes());
+    message.extend(body);
+    let told = (message.len() as u32).saturating_sub(4).to_be_bytes();
+    if let Some(length) = message.get_mut(1..4) {
+        length.copy_from_slice(&told[1..]);
+    }
+}
+
+/// Where the extensions' length lies in a ClientHello (RFC 8446 §4.1.2), and
+/// the extensions whole; `None` when there are none or they do not fit.
+fn extensions(message: &[u8]) -> Option<(usize, Vec<Vec<u8>>)> {
+    let be16 = |at: usize| {
+        let bytes = message.get(at..at + 2)?;
+        Some(usize::from(u16::from_be_bytes([bytes[0], bytes[1]])))
+    };
+    let mut at = 4 + 2 + 32;
+    at += 1 + usize::from(*message.get(at)?);
+    at += 2 + be16(at)?;
+    at += 1 + usize::from(*message.get(at)?);
+    let start = at;
+    let end = at + 2 + be16(at)?;
+    at += 2;
+    let mut extensions = Vec::new();
+    while at < end {
+        let next = at + 4 + be16(at + 2)?;
+        extensions.push(message.get(at..next.min(end))?.to_vec());
+        at = next;
+    }
+    (!extensions.is_empty()).then_some((start, extensions))
 }
 
 /// A place, more often near the front, where the lengths are.
@@ -86,7 +207,7 @@ fn place(len: usize, random: &mut Random) -> usize {
     random.below(end)
 }
 
-fn flip(input: &mut [u8], random: &mut Random) {
+pub(crate) fn flip(input: &mut [u8], random: &mut Random) {
     let at = place(input.len(), random);
     if let Some(byte) = input.get_mut(at) {
         *byte ^= 1 << random.below(8);
@@ -104,6 +225,8 @@ fn word(target: Target, input: &mut Vec<u8>, random: &mut Random) {
     let words: &[&[u8]] = match target {
         Target::Tls => &TLS_WORDS,
         Target::Http => &HTTP_WORDS,
+        Target::Quic => &QUIC_WORDS,
+        Target::Dns => &DNS_WORDS,
     };
     let at = place(input.len() + 1, random);
     let over = random.below(2) * random.below(4);

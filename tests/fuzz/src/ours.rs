@@ -1,6 +1,6 @@
 //! The inspectors as the kernel runs them.
 
-use filter_ebpf::abi::{FlowFlags, Hello, Pod as _, Reason};
+use filter_ebpf::abi::{CONTENT_STEP, FlowFlags, Hello, Reason};
 use filter_ebpf::inspect::{CHUNK, Chunk, Progress, feed};
 
 /// What a stream told.
@@ -31,12 +31,7 @@ pub struct Judged {
 /// Feeds `stream`, cut before each of `cuts` (in order).
 #[must_use]
 pub fn judge(stream: &[u8], cuts: &[usize]) -> Judged {
-    let Some(mut hello) = Hello::from_bytes(&[0; size_of::<Hello>()]) else {
-        return Judged {
-            answer: Answer::More,
-            consumed: 0,
-        };
-    };
+    let mut hello = Hello::EMPTY;
     // Not zeros: what lies behind a chunk's end must not matter.
     let mut buffer = [0xa5; CHUNK];
     let mut consumed = 0;
@@ -50,11 +45,7 @@ pub fn judge(stream: &[u8], cuts: &[usize]) -> Judged {
             let answer = match feed(&mut hello, &Chunk::new(&buffer, piece.len() as u32)) {
                 Progress::More => continue,
                 Progress::Failed(reason) => Answer::Failed(reason),
-                Progress::Done(finding) if finding.flags & FlowFlags::NAMED != 0 => {
-                    let name = hello.name.get(..usize::from(hello.name_len));
-                    Answer::Name(String::from_utf8_lossy(name.unwrap_or_default()).into())
-                }
-                Progress::Done(_) => Answer::Unnamed,
+                Progress::Done(finding) => told(&hello, finding.flags),
             };
             return Judged { answer, consumed };
         }
@@ -63,6 +54,40 @@ pub fn judge(stream: &[u8], cuts: &[usize]) -> Judged {
         answer: Answer::More,
         consumed,
     }
+}
+
+/// Feeds a stream's segments as the kernel does, in steps of its chunk, until
+/// one gives an answer: that segment's index, and the answer ([`Answer::More`]
+/// behind the last one).
+#[must_use]
+pub fn judge_segments(segments: &[&[u8]]) -> (usize, Answer) {
+    let mut hello = Hello::EMPTY;
+    let mut buffer = [0xa5; CHUNK];
+    for (index, segment) in segments.iter().enumerate() {
+        let mut left = *segment;
+        while !left.is_empty() {
+            let (piece, rest) = left.split_at(left.len().min(CONTENT_STEP));
+            left = rest;
+            buffer[..piece.len()].copy_from_slice(piece);
+            let answer = match feed(&mut hello, &Chunk::new(&buffer, piece.len() as u32)) {
+                Progress::More => continue,
+                // Another head may follow in the same segment.
+                Progress::Done(finding) if finding.unfinished != 0 && !left.is_empty() => continue,
+                Progress::Failed(reason) => Answer::Failed(reason),
+                Progress::Done(finding) => told(&hello, finding.flags),
+            };
+            return (index, answer);
+        }
+    }
+    (segments.len(), Answer::More)
+}
+
+pub(crate) fn told(hello: &Hello, flags: u8) -> Answer {
+    if flags & FlowFlags::NAMED == 0 {
+        return Answer::Unnamed;
+    }
+    let name = hello.name.get(..usize::from(hello.name_len));
+    Answer::Name(String::from_utf8_lossy(name.unwrap_or_default()).into())
 }
 
 /// A name as it is compared: lower case, one trailing dot stripped.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use crate::{Target, capture};
+use crate::{Target, capture, dns, quic};
 
 const HEADS: [&str; 8] = [
     "GET / HTTP/1.1\r\nHost: www.school-test.example\r\nUser-Agent: x\r\nAccept: */*\r\n\r\n",
@@ -16,6 +16,12 @@ const HEADS: [&str; 8] = [
     "GET / HTTP/1.1\nhost:[2001:db8::1]:8080\ncookie: a=b\n\n",
     "POST / HTTP/1.1\r\nHost: 192.0.2.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
     "EHLO mail.school-test.example\r\nSTARTTLS\r\n",
+];
+
+/// The protected packets of RFC 9001 and RFC 9369, appendix A.2.
+const PUBLISHED: [&[u8]; 2] = [
+    include_bytes!("../../../filter-ebpf/src/inspect/quic/vectors/rfc9001-a2.bin"),
+    include_bytes!("../../../filter-ebpf/src/inspect/quic/vectors/rfc9369-a2.bin"),
 ];
 
 /// The folder whose files are replayed by the tests.
@@ -36,22 +42,47 @@ pub fn seeds(target: Target) -> Result<Vec<Vec<u8>>> {
         Target::Tls => {
             for path in files(&capture::folder(), "pcap")? {
                 for segments in capture::clients(&path)?.into_values() {
-                    let stream: Vec<u8> = segments
-                        .into_iter()
-                        .flat_map(|s| s.payload)
-                        .take(4096)
-                        .collect();
-                    seeds.push(stream);
+                    seeds.push(stream(segments));
                 }
             }
         }
         Target::Http => seeds.extend(HEADS.iter().map(|head| head.as_bytes().to_vec())),
+        Target::Quic => {
+            for path in files(&capture::folder(), "pcap")? {
+                for datagrams in capture::datagrams(&path, 443)?.into_values() {
+                    let first: Vec<_> = datagrams.into_iter().take(3).collect();
+                    seeds.extend(quic::hello_of(&first).iter().flat_map(|hello| {
+                        [false, true].map(|version2| quic::of_hello(hello, version2))
+                    }));
+                    seeds.push(quic::raw(&first));
+                }
+            }
+            for packet in PUBLISHED {
+                seeds.push(quic::raw(&[packet.to_vec()]));
+            }
+        }
+        Target::Dns => {
+            seeds.extend(dns::SEEDS.map(<[u8]>::to_vec));
+            for path in files(&capture::folder(), "pcap")? {
+                for datagrams in capture::datagrams(&path, 53)?.into_values() {
+                    seeds.extend(datagrams);
+                }
+            }
+        }
     }
     for path in files(&regressions(target), "bin")? {
         seeds
             .push(std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?);
     }
     Ok(seeds)
+}
+
+fn stream(segments: Vec<capture::Segment>) -> Vec<u8> {
+    segments
+        .into_iter()
+        .flat_map(|segment| segment.payload)
+        .take(4096)
+        .collect()
 }
 
 /// Files of a folder by extension, sorted; none without the folder.

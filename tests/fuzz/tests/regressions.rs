@@ -1,12 +1,18 @@
 //! Every difference a fuzzer found, again; and that the document of the
 //! explained ones is complete.
 
+use std::path::Path;
+
 use filter_fuzz::{Explained, Random, Target, files, judge, regressions};
 
 #[test]
 fn every_difference_found_is_settled() {
     for target in Target::ALL {
-        for path in files(&regressions(target), "bin").unwrap() {
+        let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/libfuzzer/corpus");
+        let corpus = files(&Path::new(corpus).join(target.name()), "bin").unwrap();
+        assert!(corpus.len() >= 8, "{} of {}", corpus.len(), target.name());
+        let found = files(&regressions(target), "bin").unwrap();
+        for path in corpus.into_iter().chain(found) {
             let input = std::fs::read(&path).unwrap();
             // Many ways of cutting it.
             for index in 0..200 {
@@ -45,6 +51,18 @@ fn the_judges_notice_a_wrong_answer() {
     ] {
         assert!(
             Target::Http.hold_against(head, &wrong).is_err(),
+            "{wrong:?}"
+        );
+    }
+    let query = &filter_fuzz::seeds(Target::Dns).unwrap()[0];
+    for wrong in [
+        Answer::Name("b.example".into()),
+        Answer::Unnamed,
+        Answer::More,
+        Answer::Failed(filter_ebpf::abi::Reason::Malformed),
+    ] {
+        assert!(
+            Target::Dns.hold_against(query, &wrong).is_err(),
             "{wrong:?}"
         );
     }

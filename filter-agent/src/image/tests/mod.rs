@@ -40,6 +40,7 @@ fn input(names: Names, ranges: Ranges) -> Input {
         categories: 63,
         names,
         ranges,
+        safe_search: crate::image::SafeSearch::default(),
     }
 }
 

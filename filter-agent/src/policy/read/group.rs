@@ -5,6 +5,7 @@ use toml::de::DeValue;
 
 use super::fields::{Fields, Value, expected, text};
 use super::names::{Context, decision};
+use super::safe_search;
 use crate::policy::problem::Problems;
 use crate::policy::{Category, Cell, Group, Network};
 
@@ -88,7 +89,7 @@ fn group(
         // Browsers fall back to TCP at once, where the name is readable.
         quic: verdict("quic", deny, out),
         school_dns: false,
-        safe_search: false,
+        safe_search: 0,
         strip_ech: false,
         cells: Vec::new(),
         decision: None,
@@ -100,7 +101,7 @@ fn group(
     group.school_dns = fields
         .flag("school_dns", out)
         .unwrap_or(!open && !network.resolvers.is_empty());
-    group.safe_search = fields.flag("safe_search", out).unwrap_or(!open);
+    group.safe_search = safe_search::providers(&mut fields, !open, out);
     group.strip_ech = fields.flag("strip_ech", out).unwrap_or(!open);
     group.decision = decision(&mut fields, cx, out);
     for (key, allow) in [("allow", true), ("deny", false)] {

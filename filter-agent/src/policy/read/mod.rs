@@ -9,6 +9,7 @@ mod lesson;
 mod names;
 mod network;
 mod room;
+mod safe_search;
 
 use std::path::Path;
 
@@ -64,6 +65,7 @@ fn read(top: &mut Fields<'_, '_>, out: &mut Problems<'_>) -> Policy {
     cx.rooms = Names::of("room", top, out);
     let rooms = room::rooms(top, &cx, &network, &bells, &mut timetables, out);
     let calendar = calendar::calendar(top, &cx, out);
+    let safe_search = safe_search::addresses(top, out);
     if !own_is_written {
         // Not every private address: those of the provider, or of a proxy
         // beside the school, are nobody's own.
@@ -85,6 +87,7 @@ fn read(top: &mut Fields<'_, '_>, out: &mut Problems<'_>) -> Policy {
         calendar,
         bells,
         timetables,
+        safe_search,
     };
     check::rooms(&rooms, &policy, out);
     policy
