@@ -17,7 +17,7 @@ fn applies_under_load_leave_no_packet_unjudged() -> Result<()> {
     let swaps = match std::env::var("FILTER_SWAPS") {
         Ok(text) => text.parse()?,
         // An emulated machine verifies for tens of seconds.
-        Err(_) if std::env::var_os("FILTER_TESTS_MACHINE").is_some() => 4,
+        Err(_) if std::env::var_os("FILTER_TESTS_MACHINE").is_some() => 2,
         Err(_) => 20,
     };
     applies_under_load(swaps)

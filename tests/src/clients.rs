@@ -185,7 +185,7 @@ fn judge(client: Client, done: Finished) -> Visit {
     };
     let seen = if done.stdout.contains("served ") {
         Seen::Answer
-    } else if done.stdout.contains("<title>403") && client == Client::CurlHttp {
+    } else if done.stdout.contains("Page blocked</h3>") && client == Client::CurlHttp {
         Seen::Page
     } else if timed_out || done.code.is_none() {
         Seen::Silence

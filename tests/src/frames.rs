@@ -74,7 +74,7 @@ pub fn ip(from: IpAddr, to: IpAddr, protocol: u8, payload: &[u8]) -> Vec<u8> {
 
 /// Marks an IPv4 packet as a fragment at `offset` bytes.
 pub fn fragment(mut packet: Vec<u8>, offset: u16, more: bool) -> Vec<u8> {
-    let field = offset / 8 | if more { 0x2000 } else { 0 };
+    let field = (offset / 8) | if more { 0x2000 } else { 0 };
     packet[6..8].copy_from_slice(&field.to_be_bytes());
     packet
 }

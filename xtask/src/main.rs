@@ -42,7 +42,11 @@ enum Task {
     /// Compare the inspectors with other parsers on mutated input.
     Fuzz(fuzz::Options),
     /// Run the kernel tests on Debian's kernels under QEMU.
-    Vm,
+    Vm {
+        /// Only tests whose name contains this.
+        #[arg(default_value = "")]
+        only: String,
+    },
 }
 
 fn main() -> ExitCode {
@@ -64,6 +68,6 @@ fn run(task: Task) -> Result<()> {
         Task::Demo => demo::run(),
         Task::Test => test::run(),
         Task::Fuzz(options) => fuzz::run(&options),
-        Task::Vm => vm::run(),
+        Task::Vm { only } => vm::run(&only),
     }
 }

@@ -9,7 +9,7 @@ pub(crate) fn run() -> Result<()> {
     setup::run()?;
     let suite = Suite::build()?;
     let mut tally = suite.run()?;
-    match vm::tests(&suite) {
+    match vm::tests(&suite, "") {
         Ok(ran) => tally.add(&ran),
         Err(error) => tally.fail("vm", &format!("{error:#}")),
     }

@@ -68,13 +68,15 @@ pub(crate) struct Daemon {
     followers: Mutex<Vec<mpsc::Sender<Bytes>>>,
     notifier: notify::Notifier,
     counts: Counts,
-    /// Shares of maps in use, and when they were counted.
-    fill: Mutex<Option<(Instant, Vec<(&'static str, f64)>)>>,
+    fill: Mutex<Option<Fill>>,
     /// Something changed that the clockwork must look at.
     wake: Notify,
     /// The filter was taken off: the agent ends.
     stop: Notify,
 }
+
+/// When the shares of maps in use were counted, and the shares.
+type Fill = (Instant, Vec<(&'static str, f64)>);
 
 #[derive(Debug, Default)]
 struct Counts {

@@ -117,8 +117,6 @@ words! {
 
     // The page of a blocked site.
     PageClosed = "Page blocked", "Страница закрыта", "Барак жабык";
-    PageWhy = "The school's rules do not permit it here and now.", "Правила школы не разрешают её здесь и сейчас.", "Мектептин эрежелери буга азыр бул жерде уруксат бербейт.";
-    PageAsk = "Responsible person", "Ответственный", "Жооптуу адам";
 }
 
 #[cfg(test)]

@@ -128,7 +128,8 @@ pub(crate) fn settle(s: &mut Scratch) {
     s.told = u64::from(s.reason);
     let limit = if verdict != Verdict::Pass {
         REPORTS_PER_SECOND
-    } else if is_judged(s) && on_trial(s) {
+    } else if is_judged(s) && on_trial(s) && (s.again == 0 || s.name_len != 0) {
+        // A connection that goes on was told when it was judged, by its name.
         if s.name_len != 0 {
             // Requests of one connection may name many hosts.
             s.told |= s.flow.exact << 8;

@@ -113,6 +113,7 @@ explained! {
     NameRules = "name-rules";
     OtherNameType = "other-name-type";
     TwoNames = "two-names";
+    SecondHello = "second-hello";
     IdleRecords = "idle-records";
     LaterHead = "later-head";
     ContentLength = "content-length";

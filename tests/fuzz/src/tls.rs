@@ -25,6 +25,8 @@ struct Facts {
     idle_records: usize,
     names: Vec<Vec<u8>>,
     other_types: bool,
+    /// Behind the hello another one begins.
+    second_hello: bool,
 }
 
 pub(crate) fn compare(input: &[u8], ours: &Answer) -> Result<Vec<Explained>, String> {
@@ -91,6 +93,8 @@ fn stricter(facts: &Facts) -> Option<Explained> {
         Some(Explained::TwoNames)
     } else if facts.other_types {
         Some(Explained::OtherNameType)
+    } else if facts.second_hello {
+        Some(Explained::SecondHello)
     } else {
         None
     }
@@ -126,7 +130,9 @@ fn tls_parser(input: &[u8], facts: &mut Facts) -> Said {
     loop {
         if message.len() >= 4 {
             match parse_tls_message_handshake(&message) {
-                Ok((_, TlsMessage::Handshake(TlsMessageHandshake::ClientHello(hello)))) => {
+                Ok((behind, TlsMessage::Handshake(TlsMessageHandshake::ClientHello(hello)))) => {
+                    let next = behind.first().or_else(|| left.get(5));
+                    facts.second_hello = next == Some(&1);
                     return client_hello(&hello, &message, facts);
                 }
                 Err(tls_parser::Err::Incomplete(_)) => {}

@@ -23,9 +23,14 @@ const END: &str = "machine: end";
 
 /// Boots `kernel`, runs `targets` one after the other, returns their counts.
 /// `files` are laid at the same paths as here, programs with their libraries.
-pub(crate) fn run(kernel: &Kernel, targets: &[&Target], files: &[PathBuf]) -> Result<Tally> {
+pub(crate) fn run(
+    kernel: &Kernel,
+    targets: &[&Target],
+    files: &[PathBuf],
+    only: &str,
+) -> Result<Tally> {
     let initrd = kernel.root.join("initrd");
-    image(kernel, targets, files)?.write(&initrd)?;
+    image(kernel, targets, files, only)?.write(&initrd)?;
     let mut machine = Machine::start(kernel, &initrd)?;
     machine.watch(targets.len(), &format!("vm {}", kernel.series))
 }
@@ -84,7 +89,7 @@ impl Drop for Machine {
     }
 }
 
-fn image(kernel: &Kernel, targets: &[&Target], files: &[PathBuf]) -> Result<Initramfs> {
+fn image(kernel: &Kernel, targets: &[&Target], files: &[PathBuf], only: &str) -> Result<Initramfs> {
     let mut image = Initramfs::default();
     for folder in [
         "/proc", "/sys", "/dev", "/run", "/tmp", "/etc", "/root", "/var/lib",
@@ -115,7 +120,7 @@ fn image(kernel: &Kernel, targets: &[&Target], files: &[PathBuf]) -> Result<Init
             &stripped(program, kernel)?,
         )?;
         init.push_str(&format!(
-            "cd {}\necho 'running {}'\n{} --test-threads=1\n",
+            "cd {}\necho 'running {}'\n{} --test-threads=1 {only}\n",
             target.folder().display(),
             target.name(),
             program.display(),

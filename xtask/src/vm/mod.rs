@@ -17,15 +17,16 @@ use crate::tally::Tally;
 pub(crate) use kernels::kernels;
 
 /// Builds the tests and runs them on every kernel but the local one.
-pub(crate) fn run() -> Result<()> {
+pub(crate) fn run(only: &str) -> Result<()> {
     crate::setup::run()?;
     let suite = Suite::build()?;
-    let tally = tests(&suite)?;
+    let tally = tests(&suite, only)?;
     tally.close()
 }
 
-/// Runs the test binaries that are fit for a machine, once per kernel.
-pub(crate) fn tests(suite: &Suite) -> Result<Tally> {
+/// Runs the test binaries that are fit for a machine, once per kernel; of them
+/// the tests whose name contains `only`.
+pub(crate) fn tests(suite: &Suite, only: &str) -> Result<Tally> {
     let mut tally = Tally::default();
     let kernels = kernels()?;
     for series in kernels::series() {
@@ -48,7 +49,7 @@ pub(crate) fn tests(suite: &Suite) -> Result<Tally> {
             .map(|kernel| {
                 scope.spawn(|| {
                     step(&format!("kernel {}: tests", kernel.release), || {
-                        machine::run(kernel, &targets, &files)
+                        machine::run(kernel, &targets, &files, only)
                     })
                 })
             })
