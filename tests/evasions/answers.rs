@@ -132,13 +132,13 @@ fn is(answer: &Message, code: ResponseCode, data: Option<IpAddr>) {
             assert_eq!(record.name, answer.queries[0].name);
             assert!(record.ttl <= 60);
             match &record.data {
-                RData::A(address) => IpAddr::V4(address.0),
-                RData::AAAA(address) => IpAddr::V6(address.0),
-                other => panic!("{other:?}"),
+                RData::A(address) => Some(IpAddr::V4(address.0)),
+                RData::AAAA(address) => Some(IpAddr::V6(address.0)),
+                _ => None,
             }
         })
         .collect();
-    assert_eq!(found, data.into_iter().collect::<Vec<_>>());
+    assert_eq!(found, data.into_iter().map(Some).collect::<Vec<_>>());
     assert!(answer.authorities.is_empty());
 }
 

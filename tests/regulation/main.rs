@@ -2,6 +2,12 @@
 //! school: what the software shows of each without a network. What needs
 //! packets is tested under `kernel` and `lab`.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a failed case shall panic, in its helpers too"
+)]
+
 mod clause_2_01_timetable;
 mod clause_2_04_academic_year;
 mod clause_2_05_persons_and_rooms;
