@@ -52,18 +52,28 @@ pub(crate) fn question(number: u16) -> Vec<u8> {
     message
 }
 
-/// A connection of Chromium: the SYN, the two segments of its hello, and a
-/// segment of 64 bytes behind it, as the browser would send.
+/// A connection of Chromium: the SYN, the two segments of its hello, its
+/// second flight, and a segment of data behind that.
 pub(crate) struct Connection {
     pub(crate) syn: Vec<u8>,
     pub(crate) hello: [Vec<u8>; 2],
+    /// The filter looks for a second hello up to here, and compares what is
+    /// sent again of it.
+    flight: Vec<u8>,
     pub(crate) data: Vec<u8>,
+}
+
+impl Connection {
+    /// What makes a judged connection of a client.
+    pub(crate) fn start(&self) -> [Vec<u8>; 4] {
+        let [first, second] = self.hello.clone();
+        [self.syn.clone(), first, second, self.flight.clone()]
+    }
 }
 
 /// Reads Chromium's connection from its capture.
 pub(crate) fn chromium() -> Result<Connection> {
     let [syn, first, second] = captured("chromium-156-tcp.pcap", [1, 4, 6])?;
-    let mut data = second.clone();
     // Sequence number and length of the hello's end (RFC 9293 §3.1).
     let word = |at: usize| -> Result<u32> {
         let bytes = second.get(at..at + 4).context("the capture is cut")?;
@@ -71,20 +81,27 @@ pub(crate) fn chromium() -> Result<Connection> {
     };
     const IP: usize = 18;
     const TCP: usize = IP + 20;
+    const PAYLOAD: u32 = 64;
     let total = word(IP)? & 0xffff;
     let header = (word(TCP + 12)? >> 28) * 4;
     let end = word(TCP + 4)?.wrapping_add(total - 20 - header);
-    let packet = IP + (20 + header + 64) as usize;
-    data.truncate(packet);
-    let len = (packet - IP) as u16;
-    data[IP + 2..IP + 4].copy_from_slice(&len.to_be_bytes());
-    data[TCP + 4..TCP + 8].copy_from_slice(&end.to_be_bytes());
-    data[TCP + 13] = ACK;
-    // The first byte of a record with data (RFC 8446 §5.1).
-    data[TCP + header as usize] = 23;
+    let behind = |offset: u32| {
+        let mut frame = second.clone();
+        let packet = IP + (20 + header + PAYLOAD) as usize;
+        frame.truncate(packet);
+        let len = (packet - IP) as u16;
+        frame[IP + 2..IP + 4].copy_from_slice(&len.to_be_bytes());
+        frame[TCP + 4..TCP + 8].copy_from_slice(&end.wrapping_add(offset).to_be_bytes());
+        frame[TCP + 13] = ACK;
+        // The first byte of a record with data (RFC 8446 §5.1).
+        frame[TCP + header as usize] = 23;
+        frame
+    };
+    let (flight, data) = (behind(0), behind(PAYLOAD));
     Ok(Connection {
         syn,
         hello: [first, second],
+        flight,
         data,
     })
 }

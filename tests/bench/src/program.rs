@@ -143,11 +143,15 @@ impl Stage {
         let mut peers = Peers::bare()?;
         let data = [connection.data.clone()];
         let mut scenes = Vec::new();
-        let flows = effort.flows.last().copied().unwrap_or(1);
-        establish(&mut peers, &program, connection, flows, None)?;
         for flows in effort.flows {
             let name = format!("established.{flows}");
-            scenes.push(Scene::new(&name, &data, *flows).again(effort.runs.div_ceil(*flows)));
+            // New clients in each round: the floods push idle connections out,
+            // and a hello that is said again is compared, not judged.
+            scenes.push(Scene {
+                before: connection.start().to_vec(),
+                times: effort.runs.div_ceil(*flows),
+                ..Scene::new(&name, &data, *flows)
+            });
         }
         let many = self.flows * 4;
         let closed = frames::datagram(CLOSED_VLAN, 64);
@@ -163,8 +167,6 @@ impl Stage {
             },
             Scene::new("flood.fragments", &[frames::first_fragment()], many).dropped(),
         ]);
-        // Clients numbered below are connected.
-        self.next = self.next.max(flows);
         self.rounds(rows, effort, &mut peers, &program, &scenes)
     }
 
@@ -204,11 +206,13 @@ impl Stage {
             for scene in scenes {
                 let first = if scene.fresh { self.next } else { 0 };
                 if !scene.before.is_empty() {
-                    peers.play(
-                        program.fd()?,
-                        &scene.play(&scene.before, first),
-                        Some(XDP_PASS),
-                    )?;
+                    let before = Play {
+                        times: 1,
+                        ..scene.play(&scene.before, first)
+                    };
+                    peers
+                        .play(program.fd()?, &before, Some(XDP_PASS))
+                        .with_context(|| format!("{}: what comes before", scene.name))?;
                 }
                 let play = scene.play(&scene.frames, first);
                 let empty = peers.play_to_nobody(&play)?;
@@ -225,26 +229,4 @@ impl Stage {
         }
         Ok(())
     }
-}
-
-/// Lets the first `flows` clients say hello, and be judged.
-pub(crate) fn establish(
-    peers: &mut Peers,
-    program: &Xdp,
-    connection: &Connection,
-    flows: u32,
-    ifindex: Option<u32>,
-) -> Result<()> {
-    let [first, second] = &connection.hello;
-    let frames = [connection.syn.clone(), first.clone(), second.clone()];
-    let play = Play {
-        frames: &frames,
-        flows,
-        first: 0,
-        times: 1,
-        targets: false,
-        ifindex,
-    };
-    peers.play(program.fd()?, &play, Some(XDP_PASS))?;
-    Ok(())
 }

@@ -16,8 +16,7 @@ use crate::Effort;
 use crate::filter::{Lists, Loaded};
 use crate::frames::{self, VLAN};
 use crate::netfilter;
-use crate::peers::{Peers, Play};
-use crate::program::establish;
+use crate::peers::{Peers, Play, XDP_PASS};
 use crate::rows::Rows;
 use crate::workload::{self, Prefixes};
 
@@ -93,7 +92,15 @@ fn forwards(rows: &mut Rows, effort: &Effort) -> Result<()> {
     let lists = Lists::none(&filter.secret());
     let program = filter.apply(lists, ours.receiver, Some("ours1"))?;
     let most = effort.flows.last().copied().unwrap_or(1);
-    establish(&mut peers, &program, &connection, most, Some(ours.receiver))?;
+    let start = Play {
+        frames: &connection.start(),
+        flows: most,
+        first: 0,
+        times: 1,
+        targets: false,
+        ifindex: Some(ours.receiver),
+    };
+    peers.play(program.fd()?, &start, Some(XDP_PASS))?;
     let frames = [connection.data];
     for _ in 0..effort.rounds {
         for &flows in effort.flows {
