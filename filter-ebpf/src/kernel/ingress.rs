@@ -51,7 +51,13 @@ pub(crate) fn lan_ingress(ctx: XdpContext) -> u32 {
         None => 0,
     };
     tick(s);
-    if let Some(flow) = FLOWS.get_ptr_mut(&s.meta.key) {
+    s.known = 0;
+    // What an older connection of the same ports was judged to be says
+    // nothing about the one that a SYN opens.
+    if !opens(&s.meta)
+        && let Some(flow) = FLOWS.get_ptr_mut(&s.meta.key)
+    {
+        s.known = 1;
         // SAFETY: the value stays a Flow as long as the program runs; a
         // recycled one is another flow's, told by no more than a wrong
         // verdict for one packet of a flow that was just evicted.
@@ -118,6 +124,12 @@ pub(crate) fn slot(ifindex: u32) -> Option<u32> {
         slot += 1;
     }
     None
+}
+
+/// Whether a packet opens a connection: a SYN of TCP without ACK.
+#[inline(always)]
+pub(crate) fn opens(meta: &Meta) -> bool {
+    meta.tcp & (tcp_flags::SYN | tcp_flags::ACK) == tcp_flags::SYN
 }
 
 /// Whether a flow's verdict still stands.

@@ -10,7 +10,7 @@ use filter_ebpf::{
 
 use super::{
     finish::{finish, jump, scratch},
-    ingress::is_current,
+    ingress::{is_current, opens},
     lookup,
     maps::{ACCESS, FLOWS, GROUPS, HELLOS, ROOM_OF, ROOM_OF_QINQ, ROOMS, config},
     quic,
@@ -75,35 +75,33 @@ fn look(view: &View, s: &mut Scratch) -> Next {
         return dns(s, group);
     }
     let mut fresh = true;
-    if let Some(flow) = FLOWS.get_ptr_mut(&s.meta.key) {
+    if s.known != 0
+        && let Some(flow) = FLOWS.get_ptr_mut(&s.meta.key)
+    {
         // SAFETY: see `ingress::lan_ingress`.
         let flow = unsafe { &mut *flow };
-        let fresh_syn = s.meta.key.protocol == 6
-            && s.meta.tcp & (tcp_flags::SYN | tcp_flags::ACK) == tcp_flags::SYN;
-        if !fresh_syn {
-            // A QUIC hello is read again rather than judged by the last one.
-            let hello = s.row.by_name()
-                && flow.flags & FlowFlags::DEAD == 0
-                && quic::begins(view, &s.meta, false);
-            if !is_current(flow, s) && !hello {
-                s.flow = *flow;
-                s.again = AGAIN_FLOW;
-                return Next::Jump(Tail::Conclude);
+        // A QUIC hello is read again rather than judged by the last one.
+        let hello = s.row.by_name()
+            && flow.flags & FlowFlags::DEAD == 0
+            && quic::begins(view, &s.meta, false);
+        if !is_current(flow, s) && !hello {
+            s.flow = *flow;
+            s.again = AGAIN_FLOW;
+            return Next::Jump(Tail::Conclude);
+        }
+        if s.meta.key.protocol == 6 {
+            // T23: the hello that was begun has been pushed out.
+            // SAFETY: only whether it is there is asked.
+            if flow.pending != 0 && unsafe { HELLOS.get(&s.meta.key) }.is_none() {
+                let opinion = s.row.deny(Reason::Midstream, NO_CATEGORY);
+                s.set_opinion(opinion);
+                return Next::Finish;
             }
-            if s.meta.key.protocol == 6 {
-                // T23: the hello that was begun has been pushed out.
-                // SAFETY: only whether it is there is asked.
-                if flow.pending != 0 && unsafe { HELLOS.get(&s.meta.key) }.is_none() {
-                    let opinion = s.row.deny(Reason::Midstream, NO_CATEGORY);
-                    s.set_opinion(opinion);
-                    return Next::Finish;
-                }
-                flow.pending = 1;
-            }
-            if is_current(flow, s) {
-                s.again = AGAIN_HELLO;
-                fresh = flow.pending != 0;
-            }
+            flow.pending = 1;
+        }
+        if is_current(flow, s) {
+            s.again = AGAIN_HELLO;
+            fresh = flow.pending != 0;
         }
     }
     match s.meta.key.protocol {
@@ -244,8 +242,7 @@ fn tcp(s: &mut Scratch, group: &Group) -> Next {
         s.set_opinion(opinion);
         return Next::Finish;
     }
-    let syn = s.meta.tcp & tcp_flags::SYN != 0;
-    if syn && s.meta.tcp & tcp_flags::ACK == 0 {
+    if opens(&s.meta) {
         stream::syn(&s.meta.key, s.meta.seq.wrapping_add(1));
     }
     if s.meta.payload_len == 0 {
@@ -260,7 +257,7 @@ fn tcp(s: &mut Scratch, group: &Group) -> Next {
     }
     // T08: no client sends these before its hello is through.
     let bad = s.meta.flags & (MetaFlags::BAD_TCP | MetaFlags::URGENT) != 0;
-    let unacknowledged = !syn && s.meta.tcp & tcp_flags::ACK == 0;
+    let unacknowledged = s.meta.tcp & (tcp_flags::SYN | tcp_flags::ACK) == 0;
     if bad || unacknowledged {
         s.set(Verdict::Drop, Reason::BadTcp);
         return Next::Finish;

@@ -69,6 +69,8 @@ pub(crate) struct Scratch {
     pub(crate) answer: u8,
     /// Whose address [`SAFE`] means.
     pub(crate) provider: u8,
+    /// 1: `FLOWS` has an entry that speaks about this packet.
+    pub(crate) known: u8,
     /// Type of record that the DNS query asks for.
     pub(crate) query_kind: u16,
     /// Messages of this segment that `judge_dns` judged.
