@@ -69,11 +69,14 @@ pub fn suffixes(secret: &Secret, name: &[u8; NAME_MAX], len: u32, out: &mut Suff
         at: len,
         state: begin(secret),
     };
-    bpf::repeat(len, &mut walk);
+    bpf::repeat(NAME_MAX as u32 / BYTES, &mut walk);
     let state = walk.state;
     walk.push();
     out.exact = exact(secret, state);
 }
+
+/// Bytes that a step takes: a call between steps costs as much as two.
+const BYTES: u32 = 4;
 
 struct Walk<'a> {
     secret: &'a Secret,
@@ -98,13 +101,18 @@ impl Walk<'_> {
 impl Step for Walk<'_> {
     #[inline(always)]
     fn step(&mut self) -> ControlFlow<()> {
-        self.at = self.at.wrapping_sub(1);
-        let at = opaque(u64::from(self.at)) as usize & (NAME_MAX - 1);
-        let byte = self.name[at];
-        if byte == b'.' {
-            self.push();
+        for _ in 0..BYTES {
+            if self.at == 0 {
+                return ControlFlow::Break(());
+            }
+            self.at = self.at.wrapping_sub(1);
+            let at = opaque(u64::from(self.at)) as usize & (NAME_MAX - 1);
+            let byte = self.name[at];
+            if byte == b'.' {
+                self.push();
+            }
+            self.state = absorb(self.secret, self.state, byte);
         }
-        self.state = absorb(self.secret, self.state, byte);
         ControlFlow::Continue(())
     }
 }

@@ -59,7 +59,7 @@ pub(crate) struct Connection {
     pub(crate) hello: [Vec<u8>; 2],
     /// The filter looks for a second hello up to here, and compares what is
     /// sent again of it.
-    flight: Vec<u8>,
+    pub(crate) flight: Vec<u8>,
     pub(crate) data: Vec<u8>,
 }
 

@@ -13,8 +13,9 @@ use crate::workload::{self, Prefixes};
 /// A row: what is played for one sample, and what must come of its last frame.
 struct Scene {
     name: String,
-    /// What each client sent before.
+    /// What each client sent before, and sends when the sample is taken.
     before: Vec<Vec<u8>>,
+    after: Vec<Vec<u8>>,
     frames: Vec<Vec<u8>>,
     flows: u32,
     times: u32,
@@ -31,6 +32,7 @@ impl Scene {
         Self {
             name: format!("prog.{name}"),
             before: Vec::new(),
+            after: Vec::new(),
             frames: frames.to_vec(),
             flows,
             times: 1,
@@ -116,6 +118,9 @@ impl Stage {
         let scenes = [
             Scene {
                 before: vec![connection.syn.clone()],
+                // As ever in life: a hello is kept until the second flight,
+                // and thousands at one time are a flood.
+                after: vec![connection.flight.clone()],
                 ..Scene::new(&format!("hello.{count}"), &connection.hello, self.flows)
             },
             Scene::new(
@@ -205,15 +210,7 @@ impl Stage {
         for _ in 0..effort.rounds {
             for scene in scenes {
                 let first = if scene.fresh { self.next } else { 0 };
-                if !scene.before.is_empty() {
-                    let before = Play {
-                        times: 1,
-                        ..scene.play(&scene.before, first)
-                    };
-                    peers
-                        .play(program.fd()?, &before, Some(XDP_PASS))
-                        .with_context(|| format!("{}: what comes before", scene.name))?;
-                }
+                self.unmeasured(scene, &scene.before, first, peers, program)?;
                 let play = scene.play(&scene.frames, first);
                 let empty = peers.play_to_nobody(&play)?;
                 let whole = peers
@@ -221,12 +218,35 @@ impl Stage {
                     .with_context(|| scene.name.clone())?;
                 let frames = scene.frames.len() as f64;
                 rows.add(&scene.name, "ns", (whole - empty) * frames);
+                self.unmeasured(scene, &scene.after, first, peers, program)?;
                 if scene.fresh {
                     // 23 bits of numbers are told apart.
                     self.next = (self.next + scene.flows) & 0x3f_ffff;
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Plays what surrounds a sample, once for each client.
+    fn unmeasured(
+        &self,
+        scene: &Scene,
+        frames: &[Vec<u8>],
+        first: u32,
+        peers: &mut Peers,
+        program: &Xdp,
+    ) -> Result<()> {
+        if frames.is_empty() {
+            return Ok(());
+        }
+        let play = Play {
+            times: 1,
+            ..scene.play(frames, first)
+        };
+        peers
+            .play(program.fd()?, &play, Some(XDP_PASS))
+            .with_context(|| format!("{}: what surrounds it", scene.name))?;
         Ok(())
     }
 }

@@ -129,20 +129,57 @@ macro_rules! rounds {
     )+};
 }
 
-/// Encrypts one block of four big-endian words (FIPS 197 §5.1).
+/// What the first two rounds make of a block whose last byte is still
+/// missing: of a column of the first round everything but that byte, then the
+/// second round's columns without that column.
+///
+/// Blocks of a counter differ in their last byte only, 255 times out of 256,
+/// and that byte reaches one column in the first round (D. J. Bernstein,
+/// P. Schwabe, "New AES Software Speed Records", 2008): 27 of 160 look-ups
+/// are the same for all of them.
+pub(super) type Ahead = [u32; 5];
+
+/// Prepares the blocks that begin like `block`, four big-endian words.
 #[inline(always)]
-pub(super) fn encrypt(keys: &RoundKeys, block: [u32; 4]) -> [u32; 4] {
-    let mut a = block[0] ^ keys[0];
-    let mut b = block[1] ^ keys[1];
-    let mut c = block[2] ^ keys[2];
-    let mut d = block[3] ^ keys[3];
-    rounds!(keys, a b c d: 4, 8, 12, 16, 20, 24, 28, 32, 36);
+pub(super) fn ahead(keys: &RoundKeys, block: [u32; 4]) -> Ahead {
+    let a = block[0] ^ keys[0];
+    let b = block[1] ^ keys[1];
+    let c = block[2] ^ keys[2];
+    let d = block[3] ^ keys[3];
+    let q = mixed(b, c, d, a, keys[5]);
+    let r = mixed(c, d, a, b, keys[6]);
+    let s = mixed(d, a, b, c, keys[7]);
+    [
+        TE0[byte(a, 0)] ^ TE1[byte(b, 1)] ^ TE2[byte(c, 2)] ^ keys[4],
+        TE1[byte(q, 1)] ^ TE2[byte(r, 2)] ^ TE3[byte(s, 3)] ^ keys[8],
+        TE0[byte(q, 0)] ^ TE1[byte(r, 1)] ^ TE2[byte(s, 2)] ^ keys[9],
+        TE0[byte(r, 0)] ^ TE1[byte(s, 1)] ^ TE3[byte(q, 3)] ^ keys[10],
+        TE0[byte(s, 0)] ^ TE2[byte(q, 2)] ^ TE3[byte(r, 3)] ^ keys[11],
+    ]
+}
+
+/// Encrypts the block that begins as `ahead` says and ends with the lowest
+/// byte of `end` (FIPS 197 §5.1).
+#[inline(always)]
+pub(super) fn finish(keys: &RoundKeys, ahead: &Ahead, end: u32) -> [u32; 4] {
+    let p = ahead[0] ^ TE3[byte(end ^ keys[3], 3)];
+    let mut a = ahead[1] ^ TE0[byte(p, 0)];
+    let mut b = ahead[2] ^ TE3[byte(p, 3)];
+    let mut c = ahead[3] ^ TE2[byte(p, 2)];
+    let mut d = ahead[4] ^ TE1[byte(p, 1)];
+    rounds!(keys, a b c d: 12, 16, 20, 24, 28, 32, 36);
     [
         last(a, b, c, d, keys[40]),
         last(b, c, d, a, keys[41]),
         last(c, d, a, b, keys[42]),
         last(d, a, b, c, keys[43]),
     ]
+}
+
+/// Encrypts one block of four big-endian words.
+#[cfg(test)]
+pub(super) fn encrypt(keys: &RoundKeys, block: [u32; 4]) -> [u32; 4] {
+    finish(keys, &ahead(keys, block), block[3])
 }
 
 #[cfg(test)]
@@ -164,8 +201,13 @@ mod tests {
         let mut keys = [0; 44];
         expand(&words(0x2b7e1516_28aed2a6_abf71588_09cf4f3c), &mut keys);
         assert_eq!(keys[43], 0xb663_0ca6);
+        // The last byte does not matter yet.
+        let block = words(0x3243f6a8_885a308d_313198a2_e0370734);
+        let other = words(0x3243f6a8_885a308d_313198a2_e03707ff);
+        let prepared = ahead(&keys, block);
+        assert_eq!(prepared, ahead(&keys, other));
         assert_eq!(
-            encrypt(&keys, words(0x3243f6a8_885a308d_313198a2_e0370734)),
+            finish(&keys, &prepared, block[3]),
             words(0x3925841d_02dc09fb_dc118597_196a0b32)
         );
     }

@@ -8,8 +8,11 @@ use crate::{
     bpf::{Step, opaque, repeat},
 };
 
+/// Eights that a turn of the copy takes: calls between turns cost as much as
+/// an eight.
+const EIGHTS: u32 = 4;
 /// Turns of the copy: a buffer of eights, and the end of every frame.
-const TURNS: u32 = (CHUNK / 8 + 2 * super::FRAMES) as u32;
+const TURNS: u32 = CHUNK as u32 / 8 / EIGHTS + 2 * super::FRAMES as u32;
 /// Bytes before a handshake message's body (RFC 8446 §4).
 const HANDSHAKE_HEADER: u32 = 4;
 const CLIENT_HELLO: u64 = 1;
@@ -158,9 +161,11 @@ impl Step for Copy<'_> {
                 ControlFlow::Continue(())
             };
         }
-        if !self.eight(&frame) {
-            self.scratch.fail(Reason::Conflict);
-            return ControlFlow::Break(());
+        for _ in 0..EIGHTS {
+            if self.scratch.position < frame.len && !self.eight(&frame) {
+                self.scratch.fail(Reason::Conflict);
+                return ControlFlow::Break(());
+            }
         }
         ControlFlow::Continue(())
     }

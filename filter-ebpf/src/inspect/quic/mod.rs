@@ -125,6 +125,8 @@ pub struct Scratch {
     frame: u32,
     position: u32,
     block: u32,
+    /// The cipher's blocks as far as they are the same.
+    ahead: aes::Ahead,
     number: u64,
     /// What the packet number is measured against.
     expected: u64,

@@ -110,7 +110,11 @@ impl Step for Turn<'_> {
         } else {
             (&self.0.keys.packet, self.counter())
         };
-        let stream = aes::encrypt(keys, input);
+        // A new key, or a counter that differs in more than its last byte.
+        if turn <= 1 || input[3] & 0xff == 0 {
+            self.0.ahead = aes::ahead(keys, input);
+        }
+        let stream = aes::finish(keys, &self.0.ahead, input[3]);
         self.0.block = turn.wrapping_add(1);
         if turn == 0 {
             self.unmask(stream);
