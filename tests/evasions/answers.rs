@@ -47,8 +47,9 @@ fn sum(parts: &[&[u8]]) -> u32 {
     sum
 }
 
-/// The message in the frame that answers `asked`, all around it checked.
-fn answered(asked: &[u8], reply: &[u8]) -> Message {
+/// The UDP payloads of a frame in a VLAN and of the one that answers it, all
+/// around them checked.
+pub(crate) fn payloads<'a>(asked: &'a [u8], reply: &'a [u8]) -> (&'a [u8], &'a [u8]) {
     // Back to who asked, in the same VLAN.
     assert_eq!(reply[..6], asked[6..12]);
     assert_eq!(reply[6..12], asked[..6]);
@@ -87,10 +88,15 @@ fn answered(asked: &[u8], reply: &[u8]) -> Message {
     assert_ne!(datagram[6..8], [0, 0], "IPv6 asks for a checksum");
     let pseudo = [0, 17, len.to_be_bytes()[0], len.to_be_bytes()[1]];
     assert_eq!(sum(&[addresses, &pseudo, datagram]), 0xffff, "UDP");
+    (&asked[8..], &datagram[8..])
+}
 
+/// The message in the frame that answers `asked`.
+fn answered(asked: &[u8], reply: &[u8]) -> Message {
+    let (query, answer) = payloads(asked, reply);
     let (query, answer) = (
-        Message::from_vec(&asked[8..]).unwrap(),
-        Message::from_vec(&datagram[8..]).unwrap(),
+        Message::from_vec(query).unwrap(),
+        Message::from_vec(answer).unwrap(),
     );
     let (was, is) = (&query.metadata, &answer.metadata);
     assert_eq!((is.id, is.message_type), (was.id, MessageType::Response));

@@ -13,6 +13,7 @@ mod hello;
 mod http;
 mod ip;
 mod quic;
+mod refusals;
 mod stream;
 mod tcp;
 mod tls;

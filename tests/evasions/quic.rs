@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 use filter_ebpf::abi::{Reason, Verdict};
 use filter_tests::small_school::{Loaded, Outcome, School};
+use nix::sched::{CpuSet, sched_getcpu, sched_setaffinity};
+use nix::unistd::Pid;
 use rustls::Side;
 use rustls::crypto::ring::cipher_suite::TLS13_AES_128_GCM_SHA256;
 use rustls::quic::{Keys, Version};
@@ -11,10 +13,10 @@ use rustls::quic::{Keys, Version};
 use super::hello::{handshake, sni, usual};
 use super::stream::{ALLOWED, BLOCKED, judge};
 
-const V1: u32 = 1;
-const V2: u32 = 0x6b33_43cf;
-const DCID: &[u8] = &[0xde, 0xad, 0xbe, 0xef, 1, 2, 3, 4];
-const OTHER: &[u8] = &[9, 8, 7, 6, 5, 4, 3, 2, 1, 0];
+pub(crate) const V1: u32 = 1;
+pub(crate) const V2: u32 = 0x6b33_43cf;
+pub(crate) const DCID: &[u8] = &[0xde, 0xad, 0xbe, 0xef, 1, 2, 3, 4];
+pub(crate) const OTHER: &[u8] = &[9, 8, 7, 6, 5, 4, 3, 2, 1, 0];
 /// Smallest datagram with an Initial (RFC 9000 §14.1).
 const DATAGRAM: usize = 1200;
 
@@ -24,23 +26,23 @@ const DENY: (Verdict, Reason) = (Verdict::Reject, Reason::NameDenied);
 /// Held back, without a verdict about the connection.
 const HOLD: (Verdict, Reason) = (Verdict::Drop, Reason::QuicRefused);
 
-fn deny(reason: Reason) -> (Verdict, Reason) {
+pub(crate) fn deny(reason: Reason) -> (Verdict, Reason) {
     (Verdict::Reject, reason)
 }
 
 /// A client's Initial packet.
 #[derive(Clone)]
-struct Initial {
-    version: u32,
+pub(crate) struct Initial {
+    pub(crate) version: u32,
     /// Connection ID in the header, and the one behind the keys.
-    dcid: Vec<u8>,
-    keys: Vec<u8>,
-    token: usize,
-    number: u16,
+    pub(crate) dcid: Vec<u8>,
+    pub(crate) keys: Vec<u8>,
+    pub(crate) token: usize,
+    pub(crate) number: u16,
 }
 
 impl Initial {
-    fn new(dcid: &[u8]) -> Self {
+    pub(crate) fn new(dcid: &[u8]) -> Self {
         Self {
             version: V1,
             dcid: dcid.to_vec(),
@@ -50,14 +52,14 @@ impl Initial {
         }
     }
 
-    fn number(&self, number: u16) -> Self {
+    pub(crate) fn number(&self, number: u16) -> Self {
         Self {
             number,
             ..self.clone()
         }
     }
 
-    fn seal(&self, frames: &[u8]) -> Vec<u8> {
+    pub(crate) fn seal(&self, frames: &[u8]) -> Vec<u8> {
         let (version, kind) = if self.version == V2 {
             (Version::V2, 1)
         } else {
@@ -100,7 +102,7 @@ impl Initial {
     }
 
     /// Padded inside.
-    fn padded(&self, frames: &[u8]) -> Vec<u8> {
+    pub(crate) fn padded(&self, frames: &[u8]) -> Vec<u8> {
         // A sample takes four bytes at least.
         let beside = self.seal(&[0; 4]).len() - 4;
         let mut frames = frames.to_vec();
@@ -113,12 +115,12 @@ fn varint(value: usize) -> [u8; 2] {
     (value as u16 | 0x4000).to_be_bytes()
 }
 
-fn crypto(offset: usize, data: &[u8]) -> Vec<u8> {
+pub(crate) fn crypto(offset: usize, data: &[u8]) -> Vec<u8> {
     [&[6], &varint(offset)[..], &varint(data.len()), data].concat()
 }
 
 /// A ClientHello with `padding` bytes before the name.
-fn hello(host: &str, padding: usize) -> Vec<u8> {
+pub(crate) fn hello(host: &str, padding: usize) -> Vec<u8> {
     let mut extensions = usual();
     extensions.push((21, vec![0; padding]));
     extensions.push(sni(host));
@@ -126,7 +128,7 @@ fn hello(host: &str, padding: usize) -> Vec<u8> {
 }
 
 /// A packet that only who knows the server's answer can write.
-fn finished(dcid: &[u8]) -> Vec<u8> {
+pub(crate) fn finished(dcid: &[u8]) -> Vec<u8> {
     let mut packet = vec![0xe1, 0, 0, 0, 1, dcid.len() as u8];
     packet.extend(dcid);
     packet.extend([0, 0x40, 60]);
@@ -135,19 +137,19 @@ fn finished(dcid: &[u8]) -> Vec<u8> {
 }
 
 /// 0-RTT (RFC 9000 §17.2.3).
-fn early() -> Vec<u8> {
+pub(crate) fn early() -> Vec<u8> {
     let mut packet = finished(DCID);
     packet[0] = 0xd1;
     packet
 }
 
 /// A client's port of its own, so that cases share no flow.
-fn port() -> u16 {
+pub(crate) fn port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(40_000);
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-fn frame(client: u16, server: u16, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(client: u16, server: u16, payload: &[u8]) -> Vec<u8> {
     let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x81, 0, 0, 10];
     frame.extend([8, 0, 0x45, 0]);
     frame.extend((28 + payload.len() as u16).to_be_bytes());
@@ -406,10 +408,18 @@ fn q09_early_data() {
     }
 }
 
+/// Keeps this test's thread on its core: budgets are counted by core.
+pub(crate) fn stay_on_one_core() {
+    let mut one = CpuSet::new();
+    one.set(sched_getcpu().unwrap()).unwrap();
+    sched_setaffinity(Pid::from_raw(0), &one).unwrap();
+}
+
 /// The image's budget is counted by the clock of the frames, a millisecond
 /// apart.
 #[test]
 fn q10_initials_over_the_budget_are_refused() {
+    stay_on_one_core();
     let mut school = School::new().unwrap();
     school.input.quic_budget = 2;
     let mut school: Loaded = school.load().unwrap();

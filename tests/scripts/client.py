@@ -1,28 +1,60 @@
 """Clients of the lab beside curl and openssl.
 
-Usage: client.py browser|http3 CA HOST ADDRESS. Prints the answer's body;
-ends with 1 and the reason when there is none.
+Usage: client.py KIND CA HOST ADDRESS. Prints the answer's body and how long
+it took to come, without Python's own start (of `http3` also without the keys
+of its hello); ends with 1 and the reason when there is none.
 
-`browser` sends Chrome's hello by curl_cffi, `http3` is aioquic.
+`browser` sends Chrome's hello by curl_cffi, `go` Safari's by tls_client,
+`http3` is aioquic, `browser-http3` Firefox's hello by curl_cffi over QUIC.
 """
 
 import asyncio
 import ipaddress
 import sys
+import time
+
+# When a client's first datagram went out, where it tells.
+SENT = []
 
 
-def browser(authority, host, address):
+def curl_cffi(authority, host, address, **options):
     from curl_cffi import CurlOpt, requests
 
     if ipaddress.ip_address(address).version == 6:
         address = f"[{address}]"
     session = requests.Session(
-        impersonate="chrome",
         verify=authority,
         timeout=4,
         curl_options={CurlOpt.RESOLVE: [f"{host}:443:{address}"]},
+        **options,
     )
-    return session.get(f"https://{host}/").text
+    return lambda: session.get(f"https://{host}/").text
+
+
+def browser(authority, host, address):
+    return curl_cffi(authority, host, address, impersonate="chrome")
+
+
+def browser_http3(authority, host, address):
+    from curl_cffi import CurlHttpVersion
+
+    return curl_cffi(
+        authority,
+        host,
+        address,
+        impersonate="firefox147",
+        http_version=CurlHttpVersion.V3ONLY,
+    )
+
+
+def go(_authority, host, _address):
+    """The address is in the hosts file; the library has no other way."""
+    import tls_client
+
+    session = tls_client.Session(client_identifier="safari_16_0")
+    return lambda: session.get(
+        f"https://{host}/", insecure_skip_verify=True, timeout_seconds=4
+    ).text
 
 
 def http3(authority, host, address):
@@ -32,6 +64,10 @@ def http3(authority, host, address):
     from aioquic.quic.configuration import QuicConfiguration
 
     class Client(QuicConnectionProtocol):
+        def transmit(self):
+            super().transmit()
+            SENT.append(time.monotonic())
+
         def request(self):
             self.body = b""
             self.done = asyncio.get_running_loop().create_future()
@@ -59,9 +95,10 @@ def http3(authority, host, address):
                     if received.stream_ended and not self.done.done():
                         self.done.set_result(self.body.decode())
 
+    configuration = QuicConfiguration(alpn_protocols=H3_ALPN, server_name=host)
+    configuration.load_verify_locations(authority)
+
     async def fetch():
-        configuration = QuicConfiguration(alpn_protocols=H3_ALPN, server_name=host)
-        configuration.load_verify_locations(authority)
         async with connect(
             address, 443, configuration=configuration, create_protocol=Client
         ) as client:
@@ -70,13 +107,25 @@ def http3(authority, host, address):
     async def bounded():
         return await asyncio.wait_for(fetch(), timeout=4)
 
-    return asyncio.run(bounded())
+    return lambda: asyncio.run(bounded())
 
+
+KINDS = {
+    "browser": browser,
+    "browser-http3": browser_http3,
+    "go": go,
+    "http3": http3,
+}
 
 if __name__ == "__main__":
     kind, *arguments = sys.argv[1:]
+    fetch = KINDS[kind](*arguments)
+    start = time.monotonic()
     try:
-        print({"browser": browser, "http3": http3}[kind](*arguments), end="")
+        print(fetch(), end="")
     except Exception as error:  # whatever it is, it goes to the test
         print(type(error).__name__, error, file=sys.stderr)
         sys.exit(1)
+    finally:
+        began = SENT[0] if SENT else start
+        print(f"\ntook {time.monotonic() - began:.4f}")

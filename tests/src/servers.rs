@@ -11,6 +11,10 @@ use crate::netns::Host;
 use crate::process::Background;
 use crate::scratch::Scratch;
 
+/// The file beside the authority's with the SHA-256 of the servers' public
+/// key, as Chromium wants it.
+pub(crate) const KEY_HASH: &str = "server.spki";
+
 /// HTTP on 80, HTTPS on 443 and 8443, HTTP/3 on 443, on every address.
 pub struct Servers {
     authority: PathBuf,
@@ -75,5 +79,12 @@ fn certificate(files: &Scratch, names: &[&str]) -> Result<()> {
             String::from_utf8_lossy(&output.stderr)
         );
     }
+    let hash = "openssl x509 -in server.pem -pubkey -noout | openssl pkey -pubin -outform der \
+                | openssl dgst -sha256 -binary | openssl base64";
+    let output = Command::new("sh")
+        .current_dir(files.path())
+        .args(["-c", hash])
+        .output()?;
+    files.write(KEY_HASH, &String::from_utf8_lossy(&output.stdout))?;
     Ok(())
 }

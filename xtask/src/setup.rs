@@ -41,6 +41,7 @@ const PACKAGES: &[(&str, &[&str])] = &[
             "curl",
             "openssl",
             "chromium",
+            "firefox-esr",
             "prometheus",
             "python3-venv",
         ],
@@ -56,7 +57,7 @@ const PACKAGES: &[(&str, &[&str])] = &[
 ];
 
 /// Python packages of the lab's HTTP/3 server and of its browser-like clients.
-const WHEELS: &[&str] = &["aioquic==1.7.2", "curl_cffi==0.16.3"];
+const WHEELS: &[&str] = &["aioquic==1.7.2", "curl_cffi==0.16.3", "tls-client==2.0.0"];
 
 /// The linker for BPF objects, built by [`run`] into `target/tools`.
 pub(crate) fn bpf_linker() -> PathBuf {
@@ -177,8 +178,11 @@ fn wheels() -> Result<()> {
                     .arg(&venv),
             )?;
             exec(
-                Command::new(venv.join("bin/pip"))
-                    .args(["install", "--quiet", "--disable-pip-version-check"])
+                // Not bin/pip: that names the folder which it was made in, which
+                // may be another one in a copied tree.
+                Command::new(venv.join("bin/python"))
+                    .args(["-m", "pip", "install", "--quiet"])
+                    .arg("--disable-pip-version-check")
                     .args(WHEELS),
             )?;
             fs::write(&stamp, want).with_context(|| format!("cannot write {}", stamp.display()))

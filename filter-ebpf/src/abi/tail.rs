@@ -15,6 +15,8 @@ pub enum Tail {
     QuicWalk = 8,
     JudgeDns = 9,
     DnsStream = 10,
+    ReplyQuic = 11,
+    SealQuic = 12,
 }
 
 impl Tail {
@@ -31,6 +33,8 @@ impl Tail {
         (Self::QuicWalk, "quic_walk"),
         (Self::JudgeDns, "judge_dns"),
         (Self::DnsStream, "dns_stream"),
+        (Self::ReplyQuic, "reply_quic"),
+        (Self::SealQuic, "seal_quic"),
     ];
     /// Entries of the map.
     pub const SLOTS: usize = 16;

@@ -105,6 +105,7 @@ pub(crate) fn begin(s: &mut Scratch) {
     s.range_granted = 0;
     s.inside_head = 0;
     s.repeated = 0;
+    s.gathered = 0;
     s.flow_flags = 0;
     s.event.set = 0;
 }

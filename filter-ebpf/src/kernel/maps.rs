@@ -17,10 +17,11 @@ use filter_ebpf::{
         dns,
         quic::{self, QuicHello},
     },
+    reply::quic::Refusal,
     tables::Line,
 };
 
-use super::scratch::Scratch;
+use super::{quic::Budget, scratch::Scratch};
 
 pub(crate) const MMAPABLE: usize = BPF_F_MMAPABLE as usize;
 
@@ -87,9 +88,12 @@ pub(crate) static PAGE: Array<[u8; 1028], 1> = Array::new();
 pub(crate) static QUIC_EMPTY: Array<QuicHello, 1> = Array::new();
 #[btf_map]
 pub(crate) static QUIC_SCRATCH: PerCpuArray<quic::Scratch, 1> = PerCpuArray::new();
-/// This core's present second and the datagrams read in it; see `quic`.
+/// What this core did in the present second; see `quic`.
 #[btf_map]
-pub(crate) static QUIC_BUDGET: PerCpuArray<[u64; 2], 1> = PerCpuArray::new();
+pub(crate) static QUIC_BUDGET: PerCpuArray<Budget, 1> = PerCpuArray::new();
+/// The answer to a refused datagram.
+#[btf_map]
+pub(crate) static QUIC_REFUSAL: PerCpuArray<Refusal, 1> = PerCpuArray::new();
 
 /// The query that this core is reading.
 #[btf_map]

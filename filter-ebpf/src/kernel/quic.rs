@@ -33,6 +33,31 @@ const SECOND: u64 = 1_000_000_000;
 /// §17.2, RFC 9001 §5.4.2).
 const SHORTEST: u32 = 21;
 
+/// What a core did in the present second.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(crate) struct Budget {
+    since: u64,
+    read: u64,
+    sealed: u64,
+}
+
+impl Budget {
+    /// This core's, begun anew with every second.
+    #[inline(always)]
+    fn of_now(s: &Scratch) -> Option<&'static mut Self> {
+        let budget = QUIC_BUDGET.get_ptr_mut(0)?;
+        // SAFETY: a per-CPU value.
+        let budget = unsafe { &mut *budget };
+        if s.now.wrapping_sub(budget.since) >= SECOND {
+            budget.since = s.now;
+            budget.read = 0;
+            budget.sealed = 0;
+        }
+        Some(budget)
+    }
+}
+
 /// Whether a datagram must be read as QUIC: in a flow that is judged already
 /// only what may carry a hello or data before it, in a `fresh` one anything
 /// with a long header.
@@ -97,6 +122,7 @@ pub(crate) fn quic(ctx: XdpContext) -> u32 {
         return finish(&ctx, s);
     }
     q.start(len);
+    s.gathered = 1;
     match quic::inspect(q, hello) {
         Outcome::Complete => return jump(&ctx, Tail::QuicWalk),
         Outcome::Settled if s.again != AGAIN_HELLO => return jump(&ctx, Tail::QuicWalk),
@@ -117,7 +143,11 @@ pub(crate) fn quic(ctx: XdpContext) -> u32 {
 fn fail(s: &mut Scratch, reason: Reason) {
     refuse(s, reason);
     let dead = s.verdict() != Verdict::Pass;
-    remember(s, if dead { FlowFlags::DEAD } else { 0 });
+    // A client may come again from the same port in a version that can be
+    // read, as it is told to: nothing of this one got through.
+    if !dead || reason as u8 != Reason::QuicVersion as u8 {
+        remember(s, if dead { FlowFlags::DEAD } else { 0 });
+    }
 }
 
 /// Reads the complete hello into `HELLOS`, where `conclude` looks for it.
@@ -167,17 +197,22 @@ fn hello(s: &Scratch) -> Option<&'static mut QuicHello> {
 /// Whether this core may read another datagram in the present second (Q10).
 #[inline(always)]
 fn within_budget(s: &Scratch) -> bool {
-    let Some(budget) = QUIC_BUDGET.get_ptr_mut(0) else {
+    let Some(budget) = Budget::of_now(s) else {
         return false;
     };
-    // SAFETY: a per-CPU value.
-    let budget = unsafe { &mut *budget };
-    if s.now.wrapping_sub(budget[0]) >= SECOND {
-        budget[0] = s.now;
-        budget[1] = 0;
-    }
-    budget[1] += 1;
-    budget[1] <= u64::from(config!(quic_budget)) * DATAGRAMS_PER_HELLO
+    budget.read += 1;
+    budget.read <= u64::from(config!(quic_budget)) * DATAGRAMS_PER_HELLO
+}
+
+/// Whether this core may seal another answer in the present second: one for
+/// each hello. Counted apart, or refusals would take the budget of reading.
+#[inline(always)]
+pub(crate) fn may_seal(s: &Scratch) -> bool {
+    let Some(budget) = Budget::of_now(s) else {
+        return false;
+    };
+    budget.sealed += 1;
+    budget.sealed <= u64::from(config!(quic_budget))
 }
 
 /// The group's verdict for QUIC that cannot be judged; contradictions are

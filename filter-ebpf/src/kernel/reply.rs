@@ -1,5 +1,5 @@
-//! `reply`: tells the client at once that nothing will come, in the refused
-//! packet's own frame.
+//! `reply` and `reply_quic`: tell the client at once that nothing will come, in
+//! the refused packet's own frame.
 
 use aya_ebpf::{
     EbpfContext as _,
@@ -12,22 +12,25 @@ use aya_ebpf::{
     programs::XdpContext,
 };
 use filter_ebpf::{
-    abi::Protocol,
+    abi::{Protocol, Reason, Tail},
     bpf::between_one_and,
     frame::{MetaFlags, tcp_flags},
     inspect::{
         Chunk,
         dns::{self, qtype},
+        quic::{Kind, V1},
     },
     reply::{
         self, PAGE_MAX,
         dns::{Answer, answer},
+        quic::{HEAD, RESERVED_VERSION, Refusal},
     },
 };
 
 use super::{
-    finish::scratch,
-    maps::{DNS_HELLO, PAGE, SAFE_ADDRESSES},
+    finish::{jump, scratch},
+    maps::{DNS_HELLO, PAGE, QUIC_HELLOS, QUIC_REFUSAL, SAFE_ADDRESSES},
+    quic::may_seal,
     scratch::{EMPTY, REPLY, SAFE, Scratch},
 };
 
@@ -36,6 +39,9 @@ pub(crate) fn reply(ctx: XdpContext) -> u32 {
     let Some(s) = scratch() else {
         return xdp_action::XDP_DROP;
     };
+    if is_long_header(&ctx, s) {
+        return jump(&ctx, Tail::ReplyQuic);
+    }
     let mut len = build(&ctx, s);
     // A page may find no room; a reset always does.
     let mut tries = 0;
@@ -51,6 +57,133 @@ pub(crate) fn reply(ctx: XdpContext) -> u32 {
         tries += 1;
     }
     xdp_action::XDP_DROP
+}
+
+/// Whether a refused datagram may be one of QUIC's before its handshake.
+#[inline(always)]
+fn is_long_header(ctx: &XdpContext, s: &Scratch) -> bool {
+    if s.meta.key.protocol != 17 || s.answer != 0 || s.meta.flags & MetaFlags::FRAGMENT != 0 {
+        return false;
+    }
+    let mut first = 0_u8;
+    // SAFETY: one byte, which `first` holds; false past the packet's end.
+    let loaded = unsafe {
+        bpf_xdp_load_bytes(
+            ctx.as_ptr().cast(),
+            s.meta.payload,
+            (&raw mut first).cast(),
+            1,
+        )
+    };
+    loaded == 0 && s.meta.payload_len > 0 && first & 0x80 != 0
+}
+
+#[xdp(frags)]
+pub(crate) fn reply_quic(ctx: XdpContext) -> u32 {
+    let (Some(s), Some(refusal)) = (scratch(), refusal()) else {
+        return xdp_action::XDP_DROP;
+    };
+    let len = match answer_to(&ctx, s, refusal) {
+        Some(Told::Close) => return jump(&ctx, Tail::SealQuic),
+        Some(Told::Version(version)) => {
+            refusal.negotiate(version);
+            reply::quic::datagram(&s.meta, refusal, &mut s.reply, sum)
+        }
+        None => icmp(&ctx, s),
+    };
+    transmit(&ctx, s, len)
+}
+
+/// Behind `reply_quic`, by itself: what the cipher leaves on the stack is
+/// much.
+#[xdp(frags)]
+pub(crate) fn seal_quic(ctx: XdpContext) -> u32 {
+    let (Some(s), Some(refusal)) = (scratch(), refusal()) else {
+        return xdp_action::XDP_DROP;
+    };
+    refusal.close();
+    let len = reply::quic::datagram(&s.meta, refusal, &mut s.reply, sum);
+    transmit(&ctx, s, len)
+}
+
+#[inline(always)]
+fn refusal() -> Option<&'static mut Refusal> {
+    // SAFETY: one per CPU; see `Scratch`.
+    QUIC_REFUSAL
+        .get_ptr_mut(0)
+        .map(|refusal| unsafe { &mut *refusal })
+}
+
+#[inline(always)]
+fn transmit(ctx: &XdpContext, s: &mut Scratch, len: Option<u32>) -> u32 {
+    match len {
+        Some(len) if send(ctx, s, len).is_some() => xdp_action::XDP_TX,
+        _ => xdp_action::XDP_DROP,
+    }
+}
+
+/// What a refused client is told.
+enum Told {
+    /// That this version alone is spoken.
+    Version(u32),
+    Close,
+}
+
+/// Shortest datagram that a server negotiates about, or tunnels and games
+/// would be answered too (RFC 9000 §6.1, §14.1).
+const NEGOTIABLE: u32 = 1200;
+
+/// Another version to a client that nobody has answered yet, else a close;
+/// `None` where it would not understand either.
+#[inline(always)]
+fn answer_to(ctx: &XdpContext, s: &Scratch, refusal: &mut Refusal) -> Option<Told> {
+    let len = if s.meta.payload_len > HEAD as u32 {
+        HEAD as u32
+    } else {
+        s.meta.payload_len
+    };
+    let len = between_one_and::<{ HEAD as u32 }>(len);
+    // SAFETY: `len` is at most HEAD, which the buffer holds.
+    let loaded = unsafe {
+        bpf_xdp_load_bytes(
+            ctx.as_ptr().cast(),
+            s.meta.payload,
+            refusal.head.as_mut_ptr().cast(),
+            len,
+        )
+    };
+    if loaded != 0 {
+        return None;
+    }
+    match refusal.read(len)? {
+        Kind::UnknownVersion if s.meta.payload_len >= NEGOTIABLE => Some(Told::Version(V1)),
+        Kind::Initial | Kind::Early => {
+            let sealed =
+                s.reason != Reason::QuicBudget as u8 && is_heard(s, refusal) && may_seal(s);
+            Some(if sealed {
+                Told::Close
+            } else {
+                Told::Version(RESERVED_VERSION)
+            })
+        }
+        _ => None,
+    }
+}
+
+/// Whether the client may have heard from the server, and so would ignore a
+/// negotiation: its datagrams have another ID than the first one had, or it
+/// comes again where it was answered. The refusal learns of the first ID.
+#[inline(always)]
+fn is_heard(s: &Scratch, refusal: &mut Refusal) -> bool {
+    let Some(hello) = QUIC_HELLOS.get_ptr_mut(&s.meta.key) else {
+        return false;
+    };
+    // SAFETY: the value stays a QuicHello as long as the program runs.
+    let hello = unsafe { &*hello };
+    if hello.version == 0 {
+        return false;
+    }
+    refusal.known(&hello.dcid, hello.dcid_len) || s.gathered == 0
 }
 
 /// Longest run of bytes before the IP header: Ethernet, two tags, PPPoE.

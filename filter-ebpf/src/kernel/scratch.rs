@@ -64,6 +64,8 @@ pub(crate) struct Scratch {
     pub(crate) inside_head: u8,
     /// 1: the name was told by an earlier packet.
     pub(crate) repeated: u8,
+    /// 1: the QUIC gatherer looked for the keys that this datagram reads under.
+    pub(crate) gathered: u8,
     /// What a refused DNS query is told: 0 nothing, [`NXDOMAIN`], [`EMPTY`]
     /// or [`SAFE`].
     pub(crate) answer: u8,

@@ -5,6 +5,7 @@
 //! kernel `bpf_csum_diff`).
 
 pub mod dns;
+pub mod quic;
 
 use crate::frame::{Meta, MetaFlags, tcp_flags};
 

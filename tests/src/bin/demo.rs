@@ -126,10 +126,10 @@ struct Table {
 impl Table {
     fn new() -> Self {
         println!(
-            "\n   {:<7} {:<10} {:<17} {:<4} {:<9} {:<9} {:<13} {:>8}",
+            "\n   {:<7} {:<11} {:<17} {:<4} {:<9} {:<9} {:<13} {:>8}",
             "room", "client", "target", "", "expected", "seen", "reason", "answer"
         );
-        println!("   {}", "─".repeat(84));
+        println!("   {}", "─".repeat(85));
         Self {
             rows: 0,
             wrong: 0,
@@ -198,7 +198,7 @@ impl Table {
         };
         let [room, client, target, family, expected, seen, reason] = cells;
         println!(
-            " {mark} {room:<7} {client:<10} {target:<17} {family:<4} {expected:<9} {seen:<9} {reason:<13} {:>5} ms",
+            " {mark} {room:<7} {client:<11} {target:<17} {family:<4} {expected:<9} {seen:<9} {reason:<13} {:>5} ms",
             took.as_millis()
         );
         // A reader watches the rows come; where stdout is gone nobody does.

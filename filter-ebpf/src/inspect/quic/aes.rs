@@ -5,7 +5,7 @@
 //! read (RFC 9001 §5.2).
 
 /// An expanded key: eleven round keys of four big-endian words.
-pub(super) type RoundKeys = [u32; 44];
+pub(crate) type RoundKeys = [u32; 44];
 
 static SBOX: [u8; 256] = sbox();
 
@@ -177,8 +177,8 @@ pub(super) fn finish(keys: &RoundKeys, ahead: &Ahead, end: u32) -> [u32; 4] {
 }
 
 /// Encrypts one block of four big-endian words.
-#[cfg(test)]
-pub(super) fn encrypt(keys: &RoundKeys, block: [u32; 4]) -> [u32; 4] {
+#[inline(always)]
+pub(crate) fn encrypt(keys: &RoundKeys, block: [u32; 4]) -> [u32; 4] {
     finish(keys, &ahead(keys, block), block[3])
 }
 

@@ -40,7 +40,7 @@ impl Buffer {
 /// Writes `value` to all of `to`. Element by element and volatile, or LLVM
 /// makes one call of memset, which BPF has not.
 #[inline(always)]
-pub(super) fn fill<T: Copy, const N: usize>(to: &mut [T; N], value: T) {
+pub(crate) fn fill<T: Copy, const N: usize>(to: &mut [T; N], value: T) {
     for element in to {
         // SAFETY: the reference is valid.
         unsafe { core::ptr::write_volatile(element, value) };
@@ -49,14 +49,14 @@ pub(super) fn fill<T: Copy, const N: usize>(to: &mut [T; N], value: T) {
 
 /// Writes one field, for neighbours that are cleared together, likewise.
 #[inline(always)]
-pub(super) fn put<T: Copy>(to: &mut T, value: T) {
+pub(crate) fn put<T: Copy>(to: &mut T, value: T) {
     // SAFETY: the reference is valid.
     unsafe { core::ptr::write_volatile(to, value) };
 }
 
 /// Copies all of `from`, likewise without memcpy.
 #[inline(always)]
-pub(super) fn copy<T: Copy, const N: usize>(from: &[T; N], to: &mut [T; N]) {
+pub(crate) fn copy<T: Copy, const N: usize>(from: &[T; N], to: &mut [T; N]) {
     for (from, to) in from.iter().zip(to) {
         // SAFETY: the reference is valid.
         unsafe { core::ptr::write_volatile(to, *from) };

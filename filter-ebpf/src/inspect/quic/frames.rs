@@ -8,6 +8,7 @@ use super::{
     CHUNK, FRAMES, Next, QuicHello, Scratch, Stage,
     buffer::{copy, fill, put},
     header::{Version, varint},
+    keys::Side,
     packet::junk,
 };
 use crate::{
@@ -188,7 +189,7 @@ fn decide(scratch: &mut Scratch, hello: &mut QuicHello) {
                 let version = Version::from_wire(scratch.version).unwrap_or(Version::V1);
                 scratch
                     .derivation
-                    .start(version, &hello.dcid, hello.dcid_len);
+                    .start(version, Side::Client, &hello.dcid, hello.dcid_len);
                 scratch.next = Next::DERIVE;
             }
         }

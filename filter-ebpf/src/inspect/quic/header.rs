@@ -1,6 +1,9 @@
 //! Long headers (RFC 9000 §17.2) and the packets of one datagram (§12.2).
 
-use super::{INITIALS, Next, QuicHello, Scratch, Seen, Stage, keys::CID_MAX};
+use super::{
+    INITIALS, Next, QuicHello, Scratch, Seen, Stage,
+    keys::{CID_MAX, Side},
+};
 use crate::{abi::Reason, bpf::opaque, inspect::Chunk};
 
 /// A version whose Initial keys are published.
@@ -12,12 +15,13 @@ pub enum Version {
     V2,
 }
 
-const V1: u32 = 1;
-const V2: u32 = 0x6b33_43cf;
+/// Version 1 as on the wire.
+pub const V1: u32 = 1;
+pub(crate) const V2: u32 = 0x6b33_43cf;
 
 impl Version {
     #[inline(always)]
-    pub(super) fn from_wire(wire: u32) -> Option<Self> {
+    pub(crate) fn from_wire(wire: u32) -> Option<Self> {
         match wire {
             V1 => Some(Self::V1),
             V2 => Some(Self::V2),
@@ -222,7 +226,7 @@ pub(super) fn derive_own(scratch: &mut Scratch) {
     let version = Version::from_wire(scratch.version).unwrap_or(Version::V1);
     scratch
         .derivation
-        .start(version, &scratch.dcid, scratch.dcid_len);
+        .start(version, Side::Client, &scratch.dcid, scratch.dcid_len);
     scratch.next = Next::DERIVE;
 }
 

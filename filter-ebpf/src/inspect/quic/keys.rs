@@ -1,5 +1,5 @@
-//! The client's Initial keys from the destination connection ID (RFC 9001
-//! §5.2, RFC 9369 §3.3): HKDF-SHA-256 in fourteen compressions.
+//! Initial keys from the destination connection ID (RFC 9001 §5.2, RFC 9369
+//! §3.3): HKDF-SHA-256 in fourteen compressions.
 //!
 //! Everything that does not depend on the connection ID is computed when this
 //! is compiled: the HMAC pads of the two salts and the padded blocks of the
@@ -18,15 +18,22 @@ use crate::bpf::{Step, repeat};
 /// Longest connection ID of versions 1 and 2 (RFC 9000 §17.2).
 pub const CID_MAX: usize = 20;
 
-/// What protects the Initial packets of one connection's client.
+/// Whose packets the keys protect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    Client,
+    Server,
+}
+
+/// What protects the Initial packets of one side of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct Keys {
-    pub(super) packet: RoundKeys,
-    pub(super) header: RoundKeys,
+    pub(crate) packet: RoundKeys,
+    pub(crate) header: RoundKeys,
     /// Big-endian words.
     /// Three words and one that means nothing.
-    pub(super) iv: [u32; 4],
+    pub(crate) iv: [u32; 4],
 }
 
 impl Keys {
@@ -46,20 +53,23 @@ pub struct Derivation {
     at: u32,
     /// 0: version 1, 1: version 2.
     version: u32,
+    /// 0: the client's keys, 1: the server's.
+    side: u32,
     /// The connection ID as a padded message block.
     message: [u32; 16],
     hash: Compression,
     /// The states behind the two pads of the present HMAC key.
     inner: [u32; 8],
     outer: [u32; 8],
-    /// The pseudorandom key, then client_initial_secret.
+    /// The pseudorandom key, then client_initial_secret or
+    /// server_initial_secret.
     secret: [u32; 8],
     /// key, iv, hp.
     out: [[u32; 4]; 3],
 }
 
-/// Two for HKDF-Extract, four for client_initial_secret, two for the pads of
-/// that secret, two for each of key, iv and hp.
+/// Two for HKDF-Extract, four for the side's initial secret, two for the pads
+/// of that secret, two for each of key, iv and hp.
 const STEPS: u32 = 14;
 
 const IPAD: u32 = 0x3636_3636;
@@ -76,17 +86,16 @@ const SALTS: [[u32; 5]; 2] = [
 static SALT_INNER: [[u32; 8]; 2] = [salt_pad(SALTS[0], IPAD), salt_pad(SALTS[1], IPAD)];
 static SALT_OUTER: [[u32; 8]; 2] = [salt_pad(SALTS[0], OPAD), salt_pad(SALTS[1], OPAD)];
 
-/// The blocks that HKDF-Expand-Label hashes behind the inner pad:
-/// "client in", then key, iv and hp, per version.
-static LABELS: [[[u32; 16]; 4]; 2] = [
+/// The blocks that HKDF-Expand-Label hashes behind the inner pad: for a side's
+/// secret, and for its key, iv and hp by version.
+static SIDES: [[u32; 16]; 2] = [label(b"tls13 client in", 32), label(b"tls13 server in", 32)];
+static LABELS: [[[u32; 16]; 3]; 2] = [
     [
-        label(b"tls13 client in", 32),
         label(b"tls13 quic key", 16),
         label(b"tls13 quic iv", 12),
         label(b"tls13 quic hp", 16),
     ],
     [
-        label(b"tls13 client in", 32),
         label(b"tls13 quicv2 key", 16),
         label(b"tls13 quicv2 iv", 12),
         label(b"tls13 quicv2 hp", 16),
@@ -129,11 +138,15 @@ const fn label(name: &[u8], length: u8) -> [u32; 16] {
 }
 
 impl Derivation {
-    /// Lays out `dcid`'s first `len` bytes for `version`; `len` is at most
-    /// [`CID_MAX`], more is cut.
+    /// Lays out `dcid`'s first `len` bytes for `version` and `side`; `len` is
+    /// at most [`CID_MAX`], more is cut.
     #[inline(always)]
-    pub fn start(&mut self, version: Version, dcid: &[u8; CID_MAX], len: u32) {
+    pub fn start(&mut self, version: Version, side: Side, dcid: &[u8; CID_MAX], len: u32) {
         self.at = 0;
+        self.side = match side {
+            Side::Client => 0,
+            Side::Server => 1,
+        };
         self.version = match version {
             Version::V1 => 0,
             Version::V2 => 1,
@@ -197,13 +210,13 @@ impl Derivation {
             2 | 6 => self.secret_as_pad(IPAD),
             3 | 7 => self.secret_as_pad(OPAD),
             4 | 8 | 10 | 12 => {
-                // 4 is "client in"; 8, 10, 12 are key, iv, hp.
-                let label = if step == 4 {
-                    0
-                } else {
-                    (step >> 1).wrapping_sub(3)
+                let label = match step {
+                    4 => &SIDES[(self.side & 1) as usize],
+                    8 => &LABELS[version][0],
+                    10 => &LABELS[version][1],
+                    _ => &LABELS[version][2],
                 };
-                copy(&LABELS[version][(label & 3) as usize], &mut self.hash.block);
+                copy(label, &mut self.hash.block);
                 copy(&self.inner, &mut self.hash.state);
             }
             _ => {
@@ -257,7 +270,7 @@ impl Step for Turn<'_> {
 
 /// Fills `keys` from what [`Derivation::start`] laid out.
 #[inline(always)]
-pub(super) fn derive(derivation: &mut Derivation, keys: &mut Keys) {
+pub(crate) fn derive(derivation: &mut Derivation, keys: &mut Keys) {
     repeat(STEPS * sha256::TURNS, &mut Turn(derivation));
     aes::expand(&derivation.out[0], &mut keys.packet);
     aes::expand(&derivation.out[2], &mut keys.header);
@@ -268,20 +281,20 @@ pub(super) fn derive(derivation: &mut Derivation, keys: &mut Keys) {
 pub(crate) mod tests {
     use super::*;
 
-    pub(crate) fn keys_of(version: Version, dcid: &[u8]) -> Keys {
+    pub(crate) fn keys_of(version: Version, side: Side, dcid: &[u8]) -> Keys {
         let mut cid = [0; CID_MAX];
         cid[..dcid.len()].copy_from_slice(dcid);
         let mut derivation: Derivation = crate::inspect::quic::zeroed();
         let mut keys: Keys = crate::inspect::quic::zeroed();
-        derivation.start(version, &cid, dcid.len() as u32);
+        derivation.start(version, side, &cid, dcid.len() as u32);
         derive(&mut derivation, &mut keys);
         keys
     }
 
     const DCID: [u8; 8] = [0x83, 0x94, 0xc8, 0xf0, 0x3e, 0x51, 0x57, 0x08];
 
-    fn check(version: Version, key: [u32; 4], iv: [u32; 3], hp: [u32; 4]) {
-        let keys = keys_of(version, &DCID);
+    fn check(version: Version, side: Side, key: [u32; 4], iv: [u32; 3], hp: [u32; 4]) {
+        let keys = keys_of(version, side, &DCID);
         assert_eq!(keys.packet[..4], key);
         assert_eq!(keys.iv[..3], iv);
         assert_eq!(keys.header[..4], hp);
@@ -292,9 +305,17 @@ pub(crate) mod tests {
     fn version_1_vectors() {
         check(
             Version::V1,
+            Side::Client,
             [0x1f369613, 0xdd76d546, 0x7730efcb, 0xe3b1a22d],
             [0xfa044b2f, 0x42a3fd3b, 0x46fb255c],
             [0x9f50449e, 0x04a0e810, 0x283a1e99, 0x33adedd2],
+        );
+        check(
+            Version::V1,
+            Side::Server,
+            [0xcf3a5331, 0x653c364c, 0x88f0f379, 0xb6067e37],
+            [0x0ac1493c, 0xa1905853, 0xb0bba03e],
+            [0xc206b8d9, 0xb9f0f376, 0x44430b49, 0x0eeaa314],
         );
     }
 
@@ -303,9 +324,17 @@ pub(crate) mod tests {
     fn version_2_vectors() {
         check(
             Version::V2,
+            Side::Client,
             [0x8b1a0bc1, 0x21284290, 0xa29e0971, 0xb5cd045d],
             [0x91f73e23, 0x51d8fa91, 0x660e909f],
             [0x45b95e15, 0x235d6f45, 0xa6b19cbc, 0xb0294ba9],
+        );
+        check(
+            Version::V2,
+            Side::Server,
+            [0x82db6378, 0x61d55e1d, 0x011f19ea, 0x71d5d2a7],
+            [0xdd13c276, 0x499c0249, 0xd3310652],
+            [0xedf6d05c, 0x83121201, 0xb436e168, 0x77593c3a],
         );
     }
 }

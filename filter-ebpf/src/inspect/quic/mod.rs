@@ -21,12 +21,12 @@
 //! that reads under neither is junk ([`Outcome::Hold`]), and dropped: the
 //! server cannot read it either, unless by state that this filter has lost.
 
-mod aes;
-mod buffer;
+pub(crate) mod aes;
+pub(crate) mod buffer;
 mod frames;
 mod gather;
-mod header;
-mod keys;
+pub(crate) mod header;
+pub(crate) mod keys;
 mod packet;
 mod sha256;
 #[cfg(test)]
@@ -34,8 +34,8 @@ mod tests;
 mod walk;
 
 pub use buffer::Buffer;
-pub use header::{Kind, Version, sniff};
-pub use keys::{CID_MAX, Derivation, Keys};
+pub use header::{Kind, V1, Version, sniff};
+pub use keys::{CID_MAX, Derivation, Keys, Side};
 pub use walk::walk;
 
 use super::CHUNK;
@@ -272,7 +272,11 @@ pub fn inspect(scratch: &mut Scratch, hello: &mut QuicHello) -> Outcome {
     } else {
         Reason::QuicRefused
     };
-    hello.failed = reason as u8;
+    // A client that is told of other versions comes back from the same port
+    // (RFC 9000 §6.2); what it said in this one was read as nothing.
+    if reason as u8 != Reason::QuicVersion as u8 {
+        hello.failed = reason as u8;
+    }
     Outcome::Failed(reason)
 }
 

@@ -135,7 +135,7 @@ impl Packet {
     }
 
     pub(super) fn seal(&self, payload: &[u8]) -> Vec<u8> {
-        let keys = keys::tests::keys_of(self.key_version, &self.keys);
+        let keys = keys::tests::keys_of(self.key_version, Side::Client, &self.keys);
         let kind = if self.version == V2 { 1 } else { 0 };
         let mut packet = std::vec![0xc0 | kind << 4 | (self.number_len as u8 - 1)];
         packet.extend(self.version.to_be_bytes());
