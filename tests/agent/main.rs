@@ -7,6 +7,7 @@ mod ends;
 mod guide;
 mod life;
 mod notify;
+mod replay;
 mod roles;
 mod store;
 mod units;

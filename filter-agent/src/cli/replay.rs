@@ -1,13 +1,16 @@
 //! `replay`: a capture through the real program, without any interface.
 
-use std::io::{BufWriter, ErrorKind, Write as _, stdout};
+use std::io::{BufWriter, ErrorKind, stdout};
 use std::path::PathBuf;
+
+use filter_ebpf::abi::Reason;
 
 use super::Common;
 use super::schedule::load;
 use crate::control::{Code, Failure};
-use crate::daemon::rehearse;
-use crate::replay::{Line, Style, write};
+use crate::daemon::{rehearse, room_names};
+use crate::replay::{Judged, Line, Printer, Style};
+use crate::words::{Language, Message, Said};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -21,7 +24,7 @@ pub(super) struct Args {
     /// with an offset; else when it was recorded.
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
-    /// A pcap or pcapng file.
+    /// A pcap or pcapng file, packed by gzip or not; - is the standard input.
     capture: PathBuf,
 }
 
@@ -36,15 +39,61 @@ pub(super) fn run(args: Args, common: &Common) -> Result<(), Failure> {
     } else {
         Style::Table
     };
-    let mut out = BufWriter::new(stdout().lock());
+    let mut out = Printer::new(BufWriter::new(stdout().lock()), style);
     let room = args.room.as_deref();
+    let mut missed = Missed::default();
     let done = rehearse(&policy, &args.capture, room, args.at.as_deref(), |judged| {
+        missed.see(judged);
         let line = Line::new(judged, &rooms, &groups, &categories);
-        write(&mut out, style, &line).map_err(written)
+        out.line(&line).map_err(written)
     });
     // The frames before an error are told before the error.
-    out.flush().map_err(written)?;
+    out.finish().map_err(written)?;
+    let language = Language::of_environment();
+    for said in missed.told(room.is_none(), room_names(&policy)) {
+        eprintln!("{}", said.in_language(language));
+    }
     done
+}
+
+/// Frames about which the reader must know something, told once behind all.
+#[derive(Default)]
+struct Missed {
+    /// Without a tag, and in no room.
+    untagged: u64,
+    /// Of link types that are not understood, and one of those.
+    strange: u64,
+    link_type: u32,
+}
+
+impl Missed {
+    fn see(&mut self, judged: &Judged) {
+        if judged.verdict.is_none() {
+            self.strange += 1;
+            self.link_type = judged.link_type;
+        } else if judged.reason == Reason::UnknownVlan && judged.vlan == (None, None) {
+            self.untagged += 1;
+        }
+    }
+
+    fn told(&self, no_room: bool, rooms: String) -> Vec<Said> {
+        let mut told = Vec::new();
+        if no_room && self.untagged > 0 {
+            told.push(
+                Said::new(Message::ReplayUntagged)
+                    .with("frames", self.untagged)
+                    .with("rooms", rooms),
+            );
+        }
+        if self.strange > 0 {
+            told.push(
+                Said::new(Message::ReplayLinkType)
+                    .with("frames", self.strange)
+                    .with("type", self.link_type),
+            );
+        }
+        told
+    }
 }
 
 fn written(error: std::io::Error) -> Failure {

@@ -13,7 +13,8 @@ use crate::calendar::access::Clock;
 use crate::control::{Code, Failure};
 use crate::kernel::{Contents, fresh_secret};
 use crate::policy::Policy;
-use crate::replay::{Capture, Judged, Options, Replay};
+use crate::replay::{Capture, CaptureError, Judged, Options, Replay, ReplayError};
+use crate::words::{Message, Said};
 
 /// Judges a capture by a policy and its lists; `each` gets every frame.
 ///
@@ -32,14 +33,15 @@ pub(crate) fn rehearse(
     let at = at.map(|text| moment(policy, Some(text))).transpose()?;
     let untagged = match untagged {
         Some(name) => Some(policy.room(name).ok_or_else(|| {
-            Failure::new(
-                Code::PolicyError,
-                format!("the policy has no room {name:?}"),
+            Failure::not_found(
+                Said::new(Message::NoSuchRoom)
+                    .with("room", name)
+                    .with("rooms", room_names(policy)),
             )
         })? as u32),
         None => None,
     };
-    let capture = Capture::open(capture).map_err(|error| internal(&error))?;
+    let capture = Capture::open(capture).map_err(|error| unreadable(&error))?;
     let secret = fresh_secret().map_err(|error| internal(&error))?;
     let now = at.unwrap_or_else(Timestamp::now);
     let place = Place {
@@ -78,7 +80,21 @@ pub(crate) fn rehearse(
     let replay =
         Replay::new(capture, contents, &secret, options).map_err(|error| internal(&error))?;
     for judged in replay {
-        each(&judged.map_err(|error| internal(&error))?)?;
+        let judged = judged.map_err(|error| match &error {
+            ReplayError::Capture(capture) => unreadable(capture),
+            _ => internal(&error),
+        })?;
+        each(&judged)?;
     }
     Ok(())
+}
+
+fn unreadable(error: &CaptureError) -> Failure {
+    Failure::bad_request(error.to_string())
+}
+
+/// The rooms of a policy, for messages.
+pub(crate) fn room_names(policy: &Policy) -> String {
+    let names: Vec<&str> = policy.rooms.iter().map(|room| room.name.as_str()).collect();
+    names.join(", ")
 }

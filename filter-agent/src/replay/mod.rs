@@ -9,5 +9,5 @@ mod output;
 mod run;
 
 pub use capture::{Capture, CaptureError, Record};
-pub use output::{Line, Style, write};
+pub use output::{Line, Printer, Style};
 pub use run::{Judged, Options, Replay, ReplayError};

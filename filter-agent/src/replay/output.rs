@@ -86,48 +86,121 @@ impl<'a> Line<'a> {
     }
 }
 
-/// Writes one outcome; the table's head goes before packet 1.
-///
-/// # Errors
-/// When `out` cannot be written.
-pub fn write(out: &mut impl Write, style: Style, line: &Line<'_>) -> io::Result<()> {
-    if style == Style::Json {
-        serde_json::to_writer(&mut *out, line)?;
-        return writeln!(out);
-    }
-    if line.packet == 1 {
-        writeln!(
+/// Lines of a table that are looked at before its columns are laid out; what
+/// comes later may be wider.
+const LOOKED_AT: usize = 500;
+const COLUMNS: usize = 8;
+const HEAD: [&str; COLUMNS] = [
+    "packet", "verdict", "reason", "room", "vlan", "proto", "from", "to",
+];
+
+/// Writes outcomes.
+pub struct Printer<W> {
+    out: W,
+    style: Style,
+    /// The table's first lines, and what stands behind their columns.
+    held: Vec<([String; COLUMNS], String)>,
+    widths: Option<[usize; COLUMNS]>,
+}
+
+impl<W: Write> Printer<W> {
+    pub fn new(out: W, style: Style) -> Self {
+        Self {
             out,
-            "{:>7}  {:<7} {:<16} {:<12} {:<9} {:<6} {:<43} {:<43} host",
-            "packet", "verdict", "reason", "room", "vlan", "proto", "from", "to"
-        )?;
+            style,
+            held: Vec::new(),
+            widths: None,
+        }
     }
-    let vlan = match &line.vlan {
-        Vlan::Untagged => String::new(),
-        Vlan::Single(vlan) => vlan.to_string(),
-        Vlan::Stacked(vlans) => vlans.clone(),
-    };
-    writeln!(
-        out,
-        "{:>7}  {:<7} {:<16} {:<12} {:<9} {:<6} {:<43} {:<43} {}{}{}",
-        line.packet,
-        line.verdict.unwrap_or("-"),
-        line.reason,
-        line.room.unwrap_or("-"),
-        vlan,
-        line.proto,
+
+    /// Writes one outcome, perhaps later.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn line(&mut self, line: &Line<'_>) -> io::Result<()> {
+        if self.style == Style::Json {
+            serde_json::to_writer(&mut self.out, line)?;
+            return writeln!(self.out);
+        }
+        let (cells, host) = cells(line);
+        if let Some(widths) = self.widths {
+            return write_row(&mut self.out, &widths, &cells, &host);
+        }
+        self.held.push((cells, host));
+        if self.held.len() >= LOOKED_AT {
+            return self.lay_out();
+        }
+        Ok(())
+    }
+
+    /// Writes what is still held.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn finish(&mut self) -> io::Result<()> {
+        if self.widths.is_none() && !self.held.is_empty() {
+            self.lay_out()?;
+        }
+        self.out.flush()
+    }
+
+    fn lay_out(&mut self) -> io::Result<()> {
+        let mut widths = HEAD.map(str::len);
+        for (cells, _) in &self.held {
+            for (width, cell) in widths.iter_mut().zip(cells) {
+                *width = cell.chars().count().max(*width);
+            }
+        }
+        self.widths = Some(widths);
+        write_row(&mut self.out, &widths, &HEAD.map(str::to_owned), "host")?;
+        for (cells, host) in self.held.drain(..) {
+            write_row(&mut self.out, &widths, &cells, &host)?;
+        }
+        Ok(())
+    }
+}
+
+fn cells(line: &Line<'_>) -> ([String; COLUMNS], String) {
+    let cells = [
+        line.packet.to_string(),
+        line.verdict.unwrap_or("-").to_owned(),
+        line.reason.to_owned(),
+        line.room.unwrap_or("-").to_owned(),
+        match &line.vlan {
+            Vlan::Untagged => "-".to_owned(),
+            Vlan::Single(vlan) => vlan.to_string(),
+            Vlan::Stacked(vlans) => vlans.clone(),
+        },
+        line.proto.to_owned(),
         end(line.src.as_deref(), line.sport),
         end(line.dst.as_deref(), line.dport),
-        line.host.unwrap_or_default(),
-        line.category
-            .map(|category| format!(" [{category}]"))
-            .unwrap_or_default(),
-        if line.cut > 0 {
-            format!(" ({} bytes cut off by the recorder)", line.cut)
+    ];
+    let mut host = line.host.unwrap_or_default().to_owned();
+    if let Some(category) = line.category {
+        host += &format!(" [{category}]");
+    }
+    if line.cut > 0 {
+        host += &format!(" ({} bytes cut off by the recorder)", line.cut);
+    }
+    (cells, host)
+}
+
+fn write_row(
+    out: &mut impl Write,
+    widths: &[usize; COLUMNS],
+    cells: &[String; COLUMNS],
+    host: &str,
+) -> io::Result<()> {
+    let mut text = String::new();
+    for (column, (cell, width)) in cells.iter().zip(*widths).enumerate() {
+        if column == 0 {
+            text += &format!("{cell:>width$}  ");
         } else {
-            String::new()
-        },
-    )
+            text += &format!("{cell:<width$}  ");
+        }
+    }
+    text += host.trim_start();
+    writeln!(out, "{}", text.trim_end())
 }
 
 fn end(address: Option<&str>, port: Option<u16>) -> String {
@@ -180,7 +253,7 @@ mod tests {
         let mut out = Vec::new();
         let frame = judged();
         let line = Line::new(&frame, &rooms, &groups, &categories);
-        write(&mut out, Style::Json, &line).unwrap();
+        Printer::new(&mut out, Style::Json).line(&line).unwrap();
         assert_eq!(
             String::from_utf8(out).unwrap(),
             concat!(
@@ -218,12 +291,42 @@ mod tests {
     }
 
     #[test]
-    fn the_table_shows_both_ends() {
+    fn the_table_is_as_wide_as_it_must_be() {
+        let mut out = Vec::new();
+        let (frame, short) = (
+            judged(),
+            Judged {
+                target: None,
+                host: None,
+                ..judged()
+            },
+        );
+        let mut printer = Printer::new(&mut out, Style::Table);
+        for frame in [&frame, &short] {
+            printer.line(&Line::new(frame, &[], &[], &[])).unwrap();
+        }
+        printer.finish().unwrap();
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "packet  verdict  reason       room  vlan  proto  from            to                 host\n\
+             \u{20}    3  reject   name_denied  -     20    tls    10.0.0.1:40000  [2001:db8::1]:443  www.example\n\
+             \u{20}    3  reject   name_denied  -     20    tls    10.0.0.1:40000  -\n"
+        );
+    }
+
+    #[test]
+    fn a_long_table_is_not_held_in_memory() {
         let mut out = Vec::new();
         let frame = judged();
-        write(&mut out, Style::Table, &Line::new(&frame, &[], &[], &[])).unwrap();
-        let text = String::from_utf8(out).unwrap();
-        assert!(text.contains("10.0.0.1:40000"), "{text}");
-        assert!(text.contains("[2001:db8::1]:443"), "{text}");
+        let mut printer = Printer::new(&mut out, Style::Table);
+        for _ in 0..LOOKED_AT + 1 {
+            printer.line(&Line::new(&frame, &[], &[], &[])).unwrap();
+        }
+        assert!(printer.held.is_empty());
+        printer.finish().unwrap();
+        assert_eq!(
+            out.iter().filter(|byte| **byte == b'\n').count(),
+            LOOKED_AT + 2
+        );
     }
 }

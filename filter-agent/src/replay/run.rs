@@ -27,6 +27,8 @@ const TC_ACT_OK: u32 = 0;
 const UNTOUCHED: u8 = u8::MAX;
 /// Shortest frame that the kernel's test run takes.
 const ETHERNET_HEADER: usize = 14;
+/// Port of resolvers.
+const DNS: u16 = 53;
 /// Bytes of a frame that the tc program is given: one page less head room
 /// and tail (net/bpf/test_run.c). It reads headers only.
 const EGRESS_MAX: usize = 3_000;
@@ -263,7 +265,7 @@ impl<'a, R: Read> Replay<'a, R> {
             vlan: (vlan(meta.key.link >> 12), vlan(meta.key.link)),
             source: ip.then(|| (address(&meta.key.client), meta.key.client_port)),
             target: ip.then(|| (address(&meta.key.server), meta.key.server_port)),
-            protocol: protocol_name(meta, &self.frame),
+            protocol: protocol_name(meta, &self.frame, direction),
             host: None,
             category: None,
             egress: direction == Direction::Egress,
@@ -349,14 +351,26 @@ fn shorten(frame: &mut Vec<u8>) {
     }
 }
 
-fn protocol_name(meta: &Meta, frame: &[u8]) -> &'static str {
+/// What the headers tell; the program says more of what it looks into.
+fn protocol_name(meta: &Meta, frame: &[u8], direction: Direction) -> &'static str {
     match meta.key.protocol {
         6 => Protocol::Tcp.name(),
+        // An answer, which no program reads.
+        17 if direction == Direction::Egress && meta.key.client_port == DNS => Protocol::Dns.name(),
         17 => Protocol::Udp.name(),
         1 | 58 => Protocol::Icmp.name(),
-        0 if frame.get(12..14) == Some(&[0x08, 0x06]) => "arp",
+        0 if is_arp(frame) => "arp",
         _ => Protocol::Other.name(),
     }
+}
+
+/// Behind tags too.
+fn is_arp(frame: &[u8]) -> bool {
+    let mut types = frame.get(12..).unwrap_or_default().chunks(4);
+    let tag = |kind: &[u8]| matches!(kind, [0x81 | 0x91, 0x00, ..] | [0x88, 0xa8, ..]);
+    types
+        .find(|kind| !tag(kind))
+        .is_some_and(|kind| kind.starts_with(&[0x08, 0x06]))
 }
 
 fn program<'a, P>(ebpf: &'a Ebpf, name: &str) -> Result<&'a P, KernelError>

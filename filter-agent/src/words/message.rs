@@ -103,6 +103,8 @@ messages! {
     ListsUnusable = "lists_unusable", "{count} lists cannot be used", "списков нельзя использовать: {count}", "колдонууга болбогон тизме: {count}";
 
     // What cannot be done, and what to do instead.
+    ReplayUntagged = "replay_untagged", "{frames} frames have no VLAN tag: --room NAME says whose they are; the policy has {rooms}", "кадров без тега VLAN: {frames}; --room ИМЯ скажет, чьи они; в правилах есть: {rooms}", "VLAN белгиси жок кадрлар: {frames}; --room АТЫ алар кимдики экенин айтат; эрежелерде булар бар: {rooms}";
+    ReplayLinkType = "replay_link_type", "{frames} frames are of link type {type}, which is not understood; Ethernet, raw IP, Linux cooked and loopback are", "кадров с незнакомым типом канала {type}: {frames}; знакомы Ethernet, IP, Linux cooked и loopback", "белгисиз {type} канал түрүндөгү кадрлар: {frames}; Ethernet, IP, Linux cooked жана loopback белгилүү";
     NoSuchRoom = "no_such_room", "there is no room {room}; the policy has {rooms}", "нет кабинета {room}; в правилах есть: {rooms}", "{room} кабинети жок; эрежелерде булар бар: {rooms}";
     NoSuchGroup = "no_such_group", "there is no group {group}", "нет группы {group}", "{group} тобу жок";
     NoSuchCategory = "no_such_category", "there is no category {category}", "нет категории {category}", "{category} категориясы жок";

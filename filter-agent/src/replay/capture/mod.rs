@@ -1,4 +1,5 @@
-//! Captures, frame by frame: pcap and pcapng, either byte order, any size.
+//! Captures, frame by frame: pcap and pcapng, either byte order, any size,
+//! packed by gzip or not.
 //!
 //! Formats: draft-ietf-opsawg-pcap and draft-ietf-opsawg-pcapng.
 
@@ -7,15 +8,20 @@ mod pcapng;
 mod source;
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufRead as _, BufReader, Read};
 use std::path::Path;
 
+use flate2::bufread::MultiGzDecoder;
 use pcap::Pcap;
 use pcapng::PcapNg;
 use source::Source;
 
 /// Longest frame that is read, the largest snap length that tools write.
 const MAX_FRAME: usize = 262_144;
+/// Bytes read from a file at a time.
+const BUFFER: usize = 1 << 18;
+/// The path that stands for the standard input.
+const STANDARD_INPUT: &str = "-";
 
 /// A frame as it lies in the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,6 +37,9 @@ pub struct Record {
     pub data: Vec<u8>,
 }
 
+/// How a file packed by gzip starts (RFC 1952).
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+
 /// What is wrong with a capture, and where.
 #[derive(Debug, thiserror::Error)]
 pub enum CaptureError {
@@ -41,7 +50,9 @@ pub enum CaptureError {
     },
     #[error("byte {offset}: cannot read on: {source}")]
     Read { offset: u64, source: std::io::Error },
-    #[error("no capture: it starts with {found}, not with a pcap or pcapng header")]
+    #[error("{path} is a folder, not a capture; name a pcap or pcapng file")]
+    Folder { path: String },
+    #[error("no capture: {found}")]
     Unknown { found: String },
     #[error("byte {offset}: {what} ends in the middle; the file was cut off")]
     Cut { offset: u64, what: &'static str },
@@ -60,8 +71,8 @@ enum Format<R> {
     PcapNg(PcapNg<R>),
 }
 
-impl Capture<BufReader<File>> {
-    /// Opens a file.
+impl Capture<Box<dyn Read>> {
+    /// Opens a file, packed by gzip or not; `-` is the standard input.
     ///
     /// # Errors
     /// When it cannot be read or is no capture.
@@ -70,8 +81,21 @@ impl Capture<BufReader<File>> {
             path: path.display().to_string(),
             source,
         };
-        let file = File::open(path).map_err(open)?;
-        Self::new(BufReader::with_capacity(1 << 18, file))
+        let file: Box<dyn Read> = if path == Path::new(STANDARD_INPUT) {
+            Box::new(std::io::stdin())
+        } else if path.is_dir() {
+            return Err(CaptureError::Folder {
+                path: path.display().to_string(),
+            });
+        } else {
+            Box::new(File::open(path).map_err(open)?)
+        };
+        let mut reader = BufReader::with_capacity(BUFFER, file);
+        if reader.fill_buf().map_err(open)?.starts_with(&GZIP) {
+            let unpacked = MultiGzDecoder::new(reader);
+            return Self::new(Box::new(BufReader::with_capacity(BUFFER, unpacked)));
+        }
+        Self::new(Box::new(reader))
     }
 }
 
@@ -116,11 +140,11 @@ impl<R: Read> Capture<R> {
 
 fn unknown(start: &[u8]) -> CaptureError {
     let found = match start {
-        [] => "nothing (the file is empty)".to_owned(),
-        [0x1f, 0x8b, ..] => "a gzip header (unpack it first)".to_owned(),
-        [0x28, 0xb5, 0x2f, 0xfd] => "a zstd header (unpack it first)".to_owned(),
-        [0xfd, b'7', b'z', b'X'] => "an xz header (unpack it first)".to_owned(),
-        bytes => format!("{bytes:02x?}"),
+        [] => "the file is empty".to_owned(),
+        [0x1f, 0x8b, ..] => "it is packed by gzip twice; unpack it first".to_owned(),
+        [0x28, 0xb5, 0x2f, 0xfd] => "it is packed by zstd; unpack it first".to_owned(),
+        [0xfd, b'7', b'z', b'X'] => "it is packed by xz; unpack it first".to_owned(),
+        bytes => format!("it starts with {bytes:02x?}, not with a pcap or pcapng header"),
     };
     CaptureError::Unknown { found }
 }
