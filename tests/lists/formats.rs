@@ -80,6 +80,11 @@ fn dnsmasq() -> Result<()> {
 }
 
 #[test]
+fn unbound() -> Result<()> {
+    check(Format::Unbound)
+}
+
+#[test]
 fn rpz() -> Result<()> {
     check(Format::Rpz)
 }

@@ -36,7 +36,7 @@ impl Sink for Strict {
         }
     }
 
-    fn range(&mut self, range: IpRange) {
+    fn range(&mut self, range: IpRange, exception: bool) {
         self.entries += 1;
         const OURS: [&str; 6] = [
             "10.1.2.3",
@@ -46,9 +46,10 @@ impl Sink for Strict {
             "fe80::1",
             "224.0.0.1",
         ];
-        let harms = OURS
-            .iter()
-            .any(|own| own.parse().is_ok_and(|own| range.contains(own)));
+        let harms = !exception
+            && OURS
+                .iter()
+                .any(|own| own.parse().is_ok_and(|own| range.contains(own)));
         if harms || range.first() > range.last() {
             self.fault.get_or_insert_with(|| format!("{range:?}"));
         }

@@ -22,9 +22,13 @@ impl Sink for Record {
             .push(format!("{exception}{scope} {}", name.escape_ascii()));
     }
 
-    fn range(&mut self, range: IpRange) {
-        self.entries
-            .push(format!("range {}-{}", range.first(), range.last()));
+    fn range(&mut self, range: IpRange, exception: bool) {
+        let exception = if exception { "except " } else { "" };
+        self.entries.push(format!(
+            "{exception}range {}-{}",
+            range.first(),
+            range.last()
+        ));
     }
 }
 

@@ -25,7 +25,7 @@ impl Sink for Tally {
         }
     }
 
-    fn range(&mut self, range: IpRange) {
+    fn range(&mut self, range: IpRange, _: bool) {
         self.ranges += 1;
         if let IpRange::V4 { first, .. } = range {
             self.mix ^= u64::from(first);
@@ -49,6 +49,7 @@ fn list(format: Format) -> Result<String> {
             Format::Hosts => writeln!(text, "0.0.0.0 {name}")?,
             Format::Adblock => writeln!(text, "||{name}^")?,
             Format::Dnsmasq => writeln!(text, "address=/{name}/0.0.0.0")?,
+            Format::Unbound => writeln!(text, "local-zone: \"{name}\" always_nxdomain")?,
             Format::Rpz => writeln!(text, "{name} CNAME .")?,
             Format::Netset => writeln!(text, "{a}.{b}.{c}.0/24")?,
             Format::Ranges => writeln!(text, "{a}.{b}.{c}.0-{a}.{b}.{c}.99")?,

@@ -11,7 +11,7 @@ use crate::school::policy;
 fn the_week_of_a_room_shows_lessons_of_both_shifts() {
     let policy = policy();
     let room = policy.room("room 1").unwrap();
-    let text = week_text(&policy, room, date(2026, 9, 9), Language::Russian);
+    let text = week_text(&policy, room, date(2026, 9, 9), Language::Russian, 120);
     let line = |head: &str| text.lines().find(|line| line.contains(head)).unwrap_or("");
     assert!(line("08:00-08:45").contains("1 8-A"), "{text}");
     assert!(line("13:15-14:00").contains("1 5-A"), "{text}");

@@ -1,16 +1,19 @@
 //! Holidays from an iCalendar file (RFC 5545): whole-day events, once or
-//! every year.
+//! again and again.
+
+mod rule;
 
 use std::path::Path;
 
+use jiff::ToSpan;
 use jiff::civil::Date;
-use jiff::{Span as Length, ToSpan};
 
+use self::rule::Rule;
 use super::Span;
 
 /// Bytes of a file, days that come of it.
 const MAX_BYTES: u64 = 4 << 20;
-const MAX_DAYS: usize = 4000;
+const MAX_DAYS: usize = 20_000;
 /// The last year into which an event is repeated.
 const LAST_YEAR: i16 = 2100;
 
@@ -57,38 +60,27 @@ pub fn load(path: &Path) -> Result<Vec<(String, Span)>, IcsError> {
 pub fn parse(text: &str) -> Result<Vec<(String, Span)>, (usize, String)> {
     let mut out = Vec::new();
     let mut event: Option<Event> = None;
+    // Alarms and the like inside an event, which have properties of their own.
+    let mut inside = 0_u32;
     let mut begun = false;
     for (line, content) in unfold(text) {
         let wrong = |message: &str| (line, message.to_string());
         let (head, value) = content
             .split_once(':')
             .ok_or_else(|| wrong("expected NAME:VALUE of an iCalendar file"))?;
-        let (name, parameters) = head.split_once(';').unwrap_or((head, ""));
-        match (name.to_ascii_uppercase().as_str(), &mut event) {
+        let name = head.split(';').next().unwrap_or(head).to_ascii_uppercase();
+        let is_event = value.eq_ignore_ascii_case("VEVENT");
+        match (name.as_str(), &mut event) {
             ("BEGIN", _) if value.eq_ignore_ascii_case("VCALENDAR") => begun = true,
-            ("BEGIN", None) if value.eq_ignore_ascii_case("VEVENT") => event = Some(Event::new(line)),
-            ("END", Some(_)) if value.eq_ignore_ascii_case("VEVENT") => {
+            ("BEGIN", None) if is_event => event = Some(Event::new(line)),
+            ("BEGIN", Some(_)) => inside += 1,
+            ("END", Some(_)) if inside > 0 => inside -= 1,
+            ("END", Some(_)) if is_event => {
                 if let Some(event) = event.take() {
                     event.days(&mut out)?;
                 }
             }
-            ("SUMMARY", Some(event)) => event.name = unescape(value),
-            ("DTSTART", Some(event)) => event.start = date(value, parameters).map_err(|m| wrong(&m))?,
-            ("DTEND", Some(event)) => event.end = date(value, parameters).map_err(|m| wrong(&m))?,
-            ("DURATION", Some(event)) => {
-                let days = value.strip_prefix('P').and_then(|rest| rest.strip_suffix('D'));
-                event.length = days.and_then(|days| days.parse().ok()).filter(|days| (1..=400).contains(days));
-                if event.length.is_none() && event.start.is_some() {
-                    return Err(wrong("expected a duration in days such as P2D"));
-                }
-            }
-            ("RRULE", Some(event)) => event.rule = Some(Rule::parse(value).ok_or_else(|| {
-                wrong("only events that come every year are understood; give the others by their dates")
-            })?),
-            ("EXDATE" | "RDATE", Some(_)) => {
-                return Err(wrong("exceptions of repeated events are not understood; give the days by their dates"));
-            }
-            ("STATUS", Some(event)) => event.cancelled = value.eq_ignore_ascii_case("CANCELLED"),
+            (name, Some(event)) if inside == 0 => event.property(name, value, line),
             _ => {}
         }
         if out.len() > MAX_DAYS {
@@ -113,11 +105,24 @@ pub fn parse(text: &str) -> Result<Vec<(String, Span)>, (usize, String)> {
 struct Event {
     line: usize,
     name: String,
-    start: Option<Date>,
-    end: Option<Date>,
+    start: Option<Moment>,
+    end: Option<Moment>,
     length: Option<i64>,
     rule: Option<Rule>,
+    without: Vec<Date>,
+    also: Vec<Date>,
     cancelled: bool,
+    /// What is wrong with it, should it be a whole-day event.
+    wrong: Option<(usize, String)>,
+}
+
+/// A day, or a time of that day.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Moment {
+    Day(Date),
+    /// 00:00 by some clock on the wall: some programs write whole days so.
+    Midnight(Date),
+    Time,
 }
 
 impl Event {
@@ -129,92 +134,145 @@ impl Event {
             end: None,
             length: None,
             rule: None,
+            without: Vec::new(),
+            also: Vec::new(),
             cancelled: false,
+            wrong: None,
+        }
+    }
+
+    fn property(&mut self, name: &str, value: &str, line: usize) {
+        let done = match name {
+            "SUMMARY" => {
+                self.name = unescape(value);
+                Ok(())
+            }
+            "STATUS" => {
+                self.cancelled = value.eq_ignore_ascii_case("CANCELLED");
+                Ok(())
+            }
+            "DTSTART" => moment(value).map(|at| self.start = Some(at)),
+            "DTEND" => moment(value).map(|at| self.end = Some(at)),
+            "DURATION" => days_of(value)
+                .map(|days| self.length = Some(days))
+                .ok_or_else(|| "expected a duration in days such as P2D".to_string()),
+            "RRULE" => Rule::parse(value)
+                .map(|rule| self.rule = Some(rule))
+                .map_err(|part| {
+                    format!(
+                        "{part} of a repeated event is not understood; give its days by their dates"
+                    )
+                }),
+            "EXDATE" => dates(value).map(|dates| self.without.extend(dates)),
+            "RDATE" => dates(value).map(|dates| self.also.extend(dates)),
+            _ => Ok(()),
+        };
+        if let Err(message) = done {
+            self.wrong.get_or_insert((line, message));
         }
     }
 
     fn days(self, out: &mut Vec<(String, Span)>) -> Result<(), (usize, String)> {
-        // Events with a time of day are meetings, not holidays.
-        let Some(first) = self.start.filter(|_| !self.cancelled) else {
-            return Ok(());
+        let (first, last) = match (self.start, self.end) {
+            // Without a day it may be a damaged one.
+            (None, _) => return self.wrong.map_or(Ok(()), Err),
+            _ if self.cancelled => return Ok(()),
+            // Events with a time of day are meetings, not holidays.
+            (Some(Moment::Time), _) | (Some(Moment::Midnight(_)), None | Some(Moment::Time)) => {
+                return Ok(());
+            }
+            // DTEND is the day after the last (RFC 5545 section 3.6.1).
+            (
+                Some(Moment::Day(first) | Moment::Midnight(first)),
+                Some(Moment::Day(end) | Moment::Midnight(end)),
+            ) => (first, end.yesterday().ok()),
+            (Some(Moment::Day(first)), _) => {
+                let more = self.length.unwrap_or(1) - 1;
+                (first, first.checked_add(more.days()).ok())
+            }
         };
-        // DTEND is the day after the last (RFC 5545 section 3.6.1).
-        let last = match (self.end, self.length) {
-            (Some(end), _) => end.yesterday().ok(),
-            (None, Some(days)) => first.checked_add(Length::new().days(days - 1)).ok(),
-            (None, None) => Some(first),
-        };
+        if let Some(wrong) = self.wrong {
+            return Err(wrong);
+        }
         let Some(last) = last.filter(|last| *last >= first) else {
             return Err((self.line, "this event ends before it begins".to_string()));
         };
+        let more = first
+            .until(last)
+            .map_or(0, |span| i64::from(span.get_days()));
         let name = if self.name.is_empty() {
             "holiday".to_string()
         } else {
             self.name
         };
-        let rule = self.rule.unwrap_or(Rule {
-            count: Some(1),
-            until: None,
-        });
-        let years = usize::try_from(LAST_YEAR - first.year()).unwrap_or(0);
-        for year in 0..rule.count.unwrap_or(years).min(years) {
-            let add = (year as i64).years();
-            let (Ok(from), Ok(to)) = (first.checked_add(add), last.checked_add(add)) else {
+        let mut dates = match &self.rule {
+            Some(rule) => rule.dates(first, LAST_YEAR, MAX_DAYS),
+            None => vec![first],
+        };
+        dates.extend(self.also);
+        dates.retain(|date| !self.without.contains(date));
+        for from in dates {
+            let Ok(to) = from.checked_add(more.days()) else {
                 break;
             };
-            if rule.until.is_some_and(|until| from > until) {
-                break;
-            }
-            // 29 February comes in leap years only.
-            if from.day() == first.day() {
-                out.push((
-                    name.clone(),
-                    Span {
-                        first: from,
-                        last: to,
-                    },
-                ));
-            }
+            out.push((
+                name.clone(),
+                Span {
+                    first: from,
+                    last: to,
+                },
+            ));
         }
         Ok(())
     }
 }
 
-/// Every year, so often or until a day.
-struct Rule {
-    count: Option<usize>,
-    until: Option<Date>,
+/// `20261031`, `20261031T000000`, `20261031T080000Z`.
+fn moment(value: &str) -> Result<Moment, String> {
+    let wrong = || format!("expected a date such as 20261031, found {value}");
+    let date = compact(value).ok_or_else(wrong)?;
+    match value.get(8..) {
+        Some("") => Ok(Moment::Day(date)),
+        // With a Z it is midnight in Greenwich only.
+        Some("T000000" | "T0000") => Ok(Moment::Midnight(date)),
+        Some(time) if time.starts_with('T') => Ok(Moment::Time),
+        _ => Err(wrong()),
+    }
 }
 
-impl Rule {
-    fn parse(value: &str) -> Option<Self> {
-        let mut rule = Self {
-            count: None,
-            until: None,
-        };
-        let mut yearly = false;
-        for part in value.split(';') {
-            match part.split_once('=')? {
-                ("FREQ", "YEARLY") => yearly = true,
-                ("INTERVAL", "1") | ("WKST", _) => {}
-                ("COUNT", count) => rule.count = Some(count.parse().ok()?),
-                ("UNTIL", until) => rule.until = Some(compact(until)?),
-                _ => return None,
+/// Several dates, maybe with times.
+fn dates(value: &str) -> Result<Vec<Date>, String> {
+    let dates = value.split(',').map(|part| {
+        compact(part).ok_or_else(|| format!("expected dates such as 20261031, found {part}"))
+    });
+    dates.collect()
+}
+
+/// The whole days of a duration such as `P2D`, `P1W` or `PT24H`.
+fn days_of(value: &str) -> Option<i64> {
+    let (whole, time) = match value.strip_prefix('P')?.split_once('T') {
+        Some((whole, time)) => (whole, time),
+        None => (value.strip_prefix('P')?, ""),
+    };
+    let mut hours = 0;
+    for (text, units) in [
+        (whole, [("W", 168), ("D", 24), ("", 0)]),
+        (time, [("H", 1), ("M", 0), ("S", 0)]),
+    ] {
+        let mut text = text;
+        while !text.is_empty() {
+            let at = text.find(|c: char| !c.is_ascii_digit())?;
+            let number: i64 = text.get(..at)?.parse().ok()?;
+            let unit = text.get(at..at + 1)?;
+            let (_, factor) = units.iter().find(|(name, _)| *name == unit)?;
+            if *factor == 0 && number != 0 {
+                return None;
             }
+            hours += number.checked_mul(*factor)?;
+            text = text.get(at + 1..)?;
         }
-        yearly.then_some(rule)
     }
-}
-
-/// A whole day; `None` for a moment.
-fn date(value: &str, parameters: &str) -> Result<Option<Date>, String> {
-    let timed = value.contains('T') && !parameters.to_ascii_uppercase().contains("VALUE=DATE;");
-    if timed {
-        return Ok(None);
-    }
-    compact(value)
-        .map(Some)
-        .ok_or_else(|| format!("expected a date such as 20261031, found {value}"))
+    (hours % 24 == 0 && (24..=400 * 24).contains(&hours)).then_some(hours / 24)
 }
 
 fn compact(value: &str) -> Option<Date> {
@@ -295,10 +353,57 @@ mod tests {
     }
 
     #[test]
+    fn what_calendar_programs_write() {
+        let found = read(
+            // Thunderbird: an alarm has a description and a duration.
+            "BEGIN:VEVENT\r\nUID:1\r\nDTSTAMP:20260101T000000Z\r\nSUMMARY;LANGUAGE=ru:Каникулы\r\n\
+             DTSTART;VALUE=DATE:20261104\r\nDTEND;VALUE=DATE:20261111\r\nBEGIN:VALARM\r\nACTION:DISPLAY\r\n\
+             SUMMARY:Reminder\r\nTRIGGER:-PT15M\r\nDURATION:PT15M\r\nREPEAT:2\r\nEND:VALARM\r\nEND:VEVENT\r\n\
+             BEGIN:VEVENT\r\nSUMMARY:Outlook\r\nDTSTART;TZID=Central Asia Standard Time:20270321T000000\r\n\
+             DTEND;TZID=Central Asia Standard Time:20270323T000000\r\nEND:VEVENT\r\n\
+             BEGIN:VEVENT\r\nSUMMARY:Staff meeting\r\nDTSTART;TZID=Asia/Bishkek:20260907T150000\r\n\
+             DTEND;TZID=Asia/Bishkek:20260907T160000\r\nRRULE:FREQ=WEEKLY;BYDAY=MO;BYHOUR=15\r\n\
+             EXDATE;TZID=Asia/Bishkek:20260914T150000\r\nEND:VEVENT\r\n\
+             BEGIN:VEVENT\r\nSUMMARY:Thanksgiving\r\nDTSTART;VALUE=DATE:20261126\r\n\
+             RRULE:FREQ=YEARLY;INTERVAL=1;BYMONTH=11;BYDAY=4TH;COUNT=2\r\nEND:VEVENT\r\n\
+             BEGIN:VEVENT\r\nSUMMARY:Week\r\nDTSTART;VALUE=DATE:20270104\r\nDURATION:P1W\r\nEND:VEVENT\r\n\
+             BEGIN:VEVENT\r\nSUMMARY:Day\r\nDTSTART;VALUE=DATE:20270115\r\nDURATION:PT24H\r\nEND:VEVENT\r\n\
+             BEGIN:VEVENT\r\nSUMMARY:Off\r\nSTATUS:CANCELLED\r\nDTSTART;VALUE=DATE:20270116\r\nEND:VEVENT\r\n\
+             BEGIN:VEVENT\r\nSUMMARY:Club\r\nDTSTART;VALUE=DATE:20270201\r\nRRULE:FREQ=WEEKLY;COUNT=3\r\n\
+             EXDATE;VALUE=DATE:20270208\r\nRDATE;VALUE=DATE:20270217\r\nEND:VEVENT\r\n",
+        );
+        assert_eq!(
+            found.unwrap(),
+            [
+                "Каникулы 2026-11-04 2026-11-10",
+                "Outlook 2027-03-21 2027-03-22",
+                "Thanksgiving 2026-11-26 2026-11-26",
+                "Thanksgiving 2027-11-25 2027-11-25",
+                "Week 2027-01-04 2027-01-10",
+                "Day 2027-01-15 2027-01-15",
+                "Club 2027-02-01 2027-02-01",
+                "Club 2027-02-15 2027-02-15",
+                "Club 2027-02-17 2027-02-17",
+            ]
+        );
+    }
+
+    #[test]
     fn what_is_not_understood_is_told_with_its_line() {
         for (events, line) in [
             ("BEGIN:VEVENT\nDTSTART:2027\nEND:VEVENT\n", 3),
-            ("BEGIN:VEVENT\nRRULE:FREQ=DAILY\nEND:VEVENT\n", 3),
+            (
+                "BEGIN:VEVENT\nDTSTART:20270310\nRRULE:FREQ=HOURLY\nEND:VEVENT\n",
+                4,
+            ),
+            (
+                "BEGIN:VEVENT\nDTSTART:20270310\nRRULE:FREQ=MONTHLY;BYSETPOS=-1\nEND:VEVENT\n",
+                4,
+            ),
+            (
+                "BEGIN:VEVENT\nDTSTART:20270310\nEXDATE:tomorrow\nEND:VEVENT\n",
+                4,
+            ),
             (
                 "BEGIN:VEVENT\nDTSTART:20270310\nDTEND:20270310\nEND:VEVENT\n",
                 2,

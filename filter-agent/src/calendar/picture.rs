@@ -11,8 +11,12 @@ use super::{Window, WindowKind, windows};
 use crate::policy::{Door, Policy};
 use crate::words::{Language, Word};
 
-/// Characters of a column of the text.
+/// Characters of a column of the text: all that a label needs, and what a
+/// narrow terminal leaves.
 const COLUMN: usize = 14;
+const NARROW: usize = 9;
+/// Characters before the first column.
+const HEAD: usize = 14;
 
 /// A window on its day, minutes by the clock on the wall.
 struct Block {
@@ -53,11 +57,18 @@ fn block(policy: &Policy, window: &Window, first: Date, language: Language) -> B
         u32::from(at.hour().unsigned_abs()) * 60 + u32::from(at.minute().unsigned_abs())
     };
     let next_day = if end.date() > start.date() { 1440 } else { 0 };
+    let begin = minute(start);
+    let mut finish = minute(end) + next_day;
+    if finish <= begin {
+        // The clocks were set back meanwhile: what they would have shown.
+        let elapsed = window.start.duration_until(window.end).as_mins();
+        finish = begin + u32::try_from(elapsed).unwrap_or(0);
+    }
     let day = first.until(start.date()).map_or(0, |span| span.get_days());
     Block {
         day: usize::try_from(day).unwrap_or(0),
-        start: minute(start),
-        end: minute(end) + next_day,
+        start: begin,
+        end: finish,
         label: match &window.kind {
             WindowKind::Lesson { number, class, .. } => {
                 let class = class.as_deref().unwrap_or(Word::Lesson.text(language));
@@ -97,6 +108,9 @@ fn day_name(day: Weekday, language: Language) -> &'static str {
 }
 
 fn clock(minute: u32) -> String {
+    if minute == 1440 {
+        return "24:00".to_string();
+    }
     format!("{:02}:{:02}", minute / 60 % 24, minute % 60)
 }
 
@@ -128,8 +142,16 @@ fn cut(text: &str, width: usize) -> String {
 }
 
 /// The week of a date as lines of text: a row for every span of time, a
-/// column for every day.
-pub fn week_text(policy: &Policy, room: usize, date: Date, language: Language) -> String {
+/// column for every day. `width` is the terminal's, in characters; below 80
+/// lines are longer than that.
+pub fn week_text(
+    policy: &Policy,
+    room: usize,
+    date: Date,
+    language: Language,
+    width: usize,
+) -> String {
+    let column = (width.saturating_sub(HEAD) / 7).clamp(NARROW, COLUMN);
     let first = monday(date);
     let mut text = format!("{}\n", heading(policy, room));
     if policy
@@ -143,8 +165,8 @@ pub fn week_text(policy: &Policy, room: usize, date: Date, language: Language) -
     let mut line = |cells: &[String], head: &str| {
         let cells = cells
             .iter()
-            .map(|cell| format!("{:<COLUMN$}", cut(cell, COLUMN - 1)));
-        let row = format!("  {head:<13}{}", cells.collect::<String>());
+            .map(|cell| format!("{:<column$}", cut(cell, column - 1)));
+        let row = format!("  {head:<12}{}", cells.collect::<String>());
         let _ = writeln!(text, "{}", row.trim_end());
     };
     let dates: Vec<Date> = (0..7)
@@ -153,12 +175,14 @@ pub fn week_text(policy: &Policy, room: usize, date: Date, language: Language) -
     let names: Vec<String> = dates
         .iter()
         .map(|date| {
-            format!(
-                "{} {:02}.{:02}",
-                day_name(date.weekday(), language),
-                date.day(),
-                date.month()
-            )
+            let name = day_name(date.weekday(), language);
+            let (day, month) = (date.day(), date.month());
+            let long = format!("{name} {day:02}.{month:02}");
+            if long.chars().count() < column {
+                long
+            } else {
+                format!("{name} {day}")
+            }
         })
         .collect();
     line(&names, "");

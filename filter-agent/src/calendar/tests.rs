@@ -9,8 +9,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::access::{Clock, of_room, spans};
 use super::state::Closed;
-use super::{DayOff, Window, WindowKind, state_at, windows};
+use super::{DayOff, Window, WindowKind, picture, state_at, windows};
 use crate::policy::Policy;
+use crate::words::Language;
 
 const SCHOOL: &str = "../docs/examples/school-12-rooms.toml";
 
@@ -80,6 +81,38 @@ fn repeated_minutes_are_in_a_window_twice() {
         shown(&whole, "2026-10-25T00:00", "2026-10-25T12:00"),
         ["2026-10-24T23:00:00Z 2026-10-25T03:00:00Z"]
     );
+}
+
+/// The window's end reads earlier than its begin.
+#[test]
+fn the_week_in_which_clocks_are_set_back_is_drawn() {
+    let policy = room(
+        "Europe/Berlin",
+        "open = [\"Sun 02:30-04:00\", \"Mon 00:00-24:00\"]\n[calendar]\nholidays = \"none\"",
+    );
+    let day = date(2026, 10, 25);
+    let text = picture::week_text(&policy, 0, day, Language::English, 120);
+    assert!(
+        text.contains("02:30-03:00") && text.contains("02:30-04:00"),
+        "{text}"
+    );
+    assert!(text.contains("00:00-24:00"), "{text}");
+    let svg = picture::week_svg(&policy, &[0], day, Language::English);
+    assert!(svg.contains("02:30-03:00 open"), "{svg}");
+}
+
+#[test]
+fn the_week_fits_a_terminal_of_80_columns() {
+    let policy = example();
+    let day = date(2026, 11, 9);
+    for language in [Language::English, Language::Russian, Language::Kyrgyz] {
+        for room in 0..policy.rooms.len() {
+            let text = picture::week_text(&policy, room, day, language, 80);
+            // The heading is as long as its names.
+            let longest = text.lines().skip(1).map(|line| line.chars().count()).max();
+            assert!(longest <= Some(80), "{text}");
+        }
+    }
 }
 
 #[test]

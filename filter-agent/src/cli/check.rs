@@ -103,7 +103,7 @@ struct Nothing;
 
 impl Sink for Nothing {
     fn name(&mut self, _name: &[u8], _scope: Scope, _exception: bool) {}
-    fn range(&mut self, _range: IpRange) {}
+    fn range(&mut self, _range: IpRange, _exception: bool) {}
 }
 
 /// Categories that no cell speaks of, cells that have run out, the timetable.

@@ -58,7 +58,7 @@ pub(super) enum Command {
 #[derive(Debug, clap::Args)]
 pub(super) struct Reading {
     /// Instead of what the content says: domains, hosts, adblock, dnsmasq,
-    /// rpz, squidguard, netset, ranges, drop or v2fly.
+    /// unbound, rpz, squidguard, netset, ranges, drop or v2fly.
     #[arg(long)]
     format: Option<Format>,
     /// Only this folder or file of an archive; may be repeated.
@@ -161,7 +161,7 @@ fn check(file: &Path, reading: &Reading, common: &Common) -> Result<(), Failure>
     struct Nowhere;
     impl Sink for Nowhere {
         fn name(&mut self, _: &[u8], _: Scope, _: bool) {}
-        fn range(&mut self, _: IpRange) {}
+        fn range(&mut self, _: IpRange, _: bool) {}
     }
     let report = lists::import(&Source::File(file), &reading.options(), &mut Nowhere)
         .map_err(|error| Failure::bad_request(error.to_string()))?;
@@ -320,7 +320,7 @@ mod tests {
         struct Nowhere;
         impl Sink for Nowhere {
             fn name(&mut self, _: &[u8], _: Scope, _: bool) {}
-            fn range(&mut self, _: IpRange) {}
+            fn range(&mut self, _: IpRange, _: bool) {}
         }
         let source = Source::Bytes {
             name: "list",

@@ -1,5 +1,6 @@
 //! `schedule`: the timetable, shown and checked. Needs no agent.
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
@@ -77,10 +78,32 @@ fn show(
             Failure::bad_request(format!("cannot write {}: {error}", path.display()))
         });
     }
+    let width = columns();
     for room in rooms {
-        line(&week_text(policy, room, week, language))?;
+        line(&week_text(policy, room, week, language, width))?;
     }
     Ok(())
+}
+
+/// Characters of a line: the terminal's, or enough where nobody looks.
+fn columns() -> usize {
+    const ENOUGH: usize = 120;
+    if !std::io::stdout().is_terminal() {
+        return ENOUGH;
+    }
+    let mut size = libc::winsize {
+        ws_row: 0,
+        ws_col: 0,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    // SAFETY: TIOCGWINSZ writes one winsize, and `size` is one that lives on.
+    let done = unsafe { libc::ioctl(libc::STDOUT_FILENO, libc::TIOCGWINSZ, &raw mut size) };
+    match size.ws_col {
+        0 => ENOUGH,
+        _ if done != 0 => ENOUGH,
+        columns => usize::from(columns),
+    }
 }
 
 /// Findings are a reason to look, so the exit code tells of them.

@@ -188,7 +188,15 @@ fn week(screen: &Screen) -> String {
     let policy = Policy::load(&folder.join("../docs/examples/school-12-rooms.toml")).unwrap();
     let week = "2026-11-10".parse().unwrap();
     ["room 1", "staff room"]
-        .map(|name| week_text(&policy, policy.room(name).unwrap(), week, screen.language))
+        .map(|name| {
+            week_text(
+                &policy,
+                policy.room(name).unwrap(),
+                week,
+                screen.language,
+                120,
+            )
+        })
         .concat()
 }
 

@@ -83,7 +83,7 @@ pub(super) fn build(
                     let missing = left_out.excepted + left_out.too_deep;
                     line.updated = updated;
                     line.hosts = report.names.saturating_sub(missing);
-                    line.ranges = report.ranges;
+                    line.ranges = report.ranges.saturating_sub(left_out.excepted_ranges);
                     line.ignored = report.ignored.iter().map(|kind| kind.count).sum::<u64>()
                         + left_out.unmet
                         + left_out.too_deep;

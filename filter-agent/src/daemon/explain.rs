@@ -5,6 +5,8 @@
 
 mod entries;
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod tests;
 
 use std::net::IpAddr;

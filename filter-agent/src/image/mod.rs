@@ -23,7 +23,7 @@ pub use error::{ImageError, RoomProblem};
 pub use except::{Exempted, Listing, MAX_EXCEPTIONS, Mark};
 pub use input::{Input, Place, Room, SafeSearch, Tags};
 pub use names::{Names, Reach};
-pub use ranges::{OWN, Ranges};
+pub use ranges::{OWN, RangeMark, Ranges, RangesExempted};
 
 use filter_ebpf::tables::Line;
 

@@ -1,7 +1,7 @@
 //! What a text is, by its first lines.
 
 use super::Format;
-use super::format::Part;
+use super::format::{Part, ranges};
 use super::range::{address, parse_range};
 
 /// Lines that are looked at.
@@ -23,8 +23,9 @@ enum Looks {
 pub(super) fn format(sample: &[u8]) -> Format {
     let mut votes = [0_usize; Format::ALL.len()];
     let mut names = 0;
-    for line in sample.split(|&b| b == b'\n').take(LINES) {
-        match looks(line.trim_ascii()) {
+    let lines = sample.split(|&b| b == b'\n').map(<[u8]>::trim_ascii);
+    for line in lines.filter(|line| !line.is_empty()).take(LINES) {
+        match looks(line) {
             Looks::Surely(format) => return format,
             Looks::Like(format) => votes[format as usize] += 1,
             Looks::Name => names += 1,
@@ -62,6 +63,9 @@ fn looks(line: &[u8]) -> Looks {
     if starts(&[b"$TTL", b"$ORIGIN", b"$ttl", b"$origin"]) || has_word(line, b"SOA") {
         return Looks::Surely(Format::Rpz);
     }
+    if starts(&[b"ExitNode ", b"ExitAddress "]) {
+        return Looks::Surely(Format::Netset);
+    }
     if line.is_empty() || starts(&[b"# ", b"#\t", b";", b"//"]) {
         return Looks::Nothing;
     }
@@ -81,6 +85,9 @@ fn looks(line: &[u8]) -> Looks {
         b"--address=",
     ]) {
         return Looks::Like(Format::Dnsmasq);
+    }
+    if starts(&[b"local-zone:", b"local-data:"]) {
+        return Looks::Like(Format::Unbound);
     }
     if starts(&[b"domain:", b"full:", b"keyword:", b"regexp:", b"include:"]) {
         return Looks::Like(Format::V2fly);
@@ -115,11 +122,21 @@ fn by_address(line: &[u8]) -> Looks {
     if is_range(after_colon) {
         return Looks::Like(Format::Ranges);
     }
+    if is_table(line) {
+        return Looks::Like(Format::Ranges);
+    }
     let bare = first.split(|&b| b == b'%').next().unwrap_or(first);
-    if address(bare).is_some()
-        && second.is_some_and(|word| word.first().is_some_and(|b| !b"#;,-/".contains(b)))
+    if let (Some(address), Some(second)) = (address(bare), second)
+        && second.first().is_some_and(|b| !b"#;,-/".contains(b))
     {
-        return Looks::Like(Format::Hosts);
+        // Addresses with their score, date or country are no hosts file.
+        let sinkhole = address.is_unspecified() || address.is_loopback();
+        let named = second.contains(&b'.') && second.iter().any(u8::is_ascii_alphabetic);
+        return Looks::Like(if sinkhole || named {
+            Format::Hosts
+        } else {
+            Format::Netset
+        });
     }
     if parse_range(before).is_some() {
         let sbl = memchr::memmem::find(line, b"SBL").is_some();
@@ -129,6 +146,13 @@ fn by_address(line: &[u8]) -> Looks {
         return Looks::Like(Format::V2fly);
     }
     Looks::Name
+}
+
+/// `first,last,…`: a row of a table of addresses.
+fn is_table(line: &[u8]) -> bool {
+    let mut columns = line.split(|&b| b == b',').map(ranges::column);
+    let mut is_address = || columns.next().is_some_and(|text| address(text).is_some());
+    is_address() && is_address()
 }
 
 /// Whether `word` stands between blanks, not as the first word.
@@ -148,7 +172,45 @@ pub(super) fn is_html(sample: &[u8]) -> bool {
             || has(b"<html")
             || has(b"<head")
             || has(b"<body")
-            || has(b"<title"))
+            || has(b"<title")
+            || has(b"<script")
+            || has(b"<meta")
+            || has(b"<?xml"))
+}
+
+/// What a text is that no importer reads, though it holds hosts. Its lines
+/// would be told as odd, one by one, which says little.
+pub(super) fn foreign(sample: &[u8]) -> Option<&'static str> {
+    const STARTS: [(&[u8], &str); 8] = [
+        (b"payload:", "a rule set of Clash"),
+        (b"DOMAIN-SUFFIX,", "a rule set of Surge"),
+        (b"DOMAIN,", "a rule set of Surge"),
+        (b"zone \"", "a configuration of BIND"),
+        (
+            b"version https://git-lfs",
+            "a pointer to a file elsewhere (Git LFS)",
+        ),
+        (b"acl ", "a configuration of Squid"),
+        (b"*filter", "a rule set of iptables"),
+        (b"function FindProxyForURL", "a proxy configuration (PAC)"),
+    ];
+    let line = sample
+        .split(|&b| b == b'\n')
+        .map(<[u8]>::trim_ascii)
+        .find(|line| !line.is_empty() && !line.starts_with(b"#") && !line.starts_with(b"//"))?;
+    let inside = line.strip_prefix(b"{").or_else(|| line.strip_prefix(b"["));
+    if let Some(inside) = inside
+        && matches!(
+            inside.trim_ascii_start().first(),
+            None | Some(b'"' | b'{' | b'}')
+        )
+        && !matches!(looks(line), Looks::Surely(_))
+        && !line.starts_with(b"{\"asn\"")
+    {
+        return Some("JSON");
+    }
+    let found = STARTS.iter().find(|(start, _)| line.starts_with(start));
+    found.map(|(_, what)| *what)
 }
 
 /// Whether a sample is no text: more than a tenth are control characters.
@@ -167,8 +229,11 @@ pub(super) fn part(path: &str) -> Option<Part> {
 
 /// Files of an archive that are about the lists, not lists.
 pub(super) fn is_documentation(path: &str) -> bool {
-    const NAMES: [&str; 8] = [
+    const NAMES: [&str; 11] = [
         "readme",
+        "copyright",
+        "authors",
+        "credits",
         "license",
         "licence",
         "copying",
@@ -177,7 +242,8 @@ pub(super) fn is_documentation(path: &str) -> bool {
         "usage",
         "global_usage",
     ];
-    const ENDS: [&str; 7] = ["md", "html", "htm", "pdf", "sh", "py", "yml"];
+    // squidGuard keeps changes and databases beside its lists.
+    const ENDS: [&str; 9] = ["md", "html", "htm", "pdf", "sh", "py", "yml", "diff", "db"];
     let name = path.rsplit('/').next().unwrap_or(path).to_ascii_lowercase();
     let (stem, end) = name.split_once('.').unwrap_or((&name, ""));
     NAMES.contains(&stem)

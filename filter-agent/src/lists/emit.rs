@@ -1,6 +1,8 @@
 //! Between a format and the sink: canonical names, refused suffixes, cut
 //! ranges, and the report.
 
+use std::collections::HashSet;
+
 use super::range::{self, IpRange, RESERVED};
 use super::{IgnoredKind, ListError, Name, NameError, Options, Report, Scope, Sink};
 
@@ -15,6 +17,8 @@ pub(super) struct Emit<'a, S: ?Sized> {
     pub(super) line: u64,
     /// What a bare name means in the format being read.
     pub(super) scope: Scope,
+    /// Adblock rules that others of the list take back.
+    pub(super) withdrawn: HashSet<Vec<u8>>,
 }
 
 impl<'a, S: Sink + ?Sized> Emit<'a, S> {
@@ -27,6 +31,7 @@ impl<'a, S: Sink + ?Sized> Emit<'a, S> {
             file: String::new(),
             line: 0,
             scope: Scope::Subtree,
+            withdrawn: HashSet::new(),
         }
     }
 
@@ -98,7 +103,7 @@ impl<'a, S: Sink + ?Sized> Emit<'a, S> {
     fn odd_entry(&mut self, text: &[u8], scope: Scope, exception: bool, error: NameError) {
         if range::written(text).is_some() {
             return if exception {
-                self.ignore(IgnoredKind::ExceptionRange, text);
+                self.except_range(text);
             } else {
                 self.range(text);
             };
@@ -150,6 +155,18 @@ impl<'a, S: Sink + ?Sized> Emit<'a, S> {
         self.ignore(kind, text);
     }
 
+    /// Addresses that the list says do not belong to it.
+    pub(super) fn except_range(&mut self, text: &[u8]) {
+        let Some(written) = range::written(text) else {
+            return self.ignore(IgnoredKind::Address, text);
+        };
+        if written.host_bits {
+            self.ignore(IgnoredKind::HostBits, text);
+        }
+        self.report.exceptions += 1;
+        self.sink.range(written.range, true);
+    }
+
     /// An address, a prefix or a range `a-b`.
     pub(super) fn range(&mut self, text: &[u8]) {
         let Some(written) = range::written(text) else {
@@ -181,7 +198,7 @@ impl<'a, S: Sink + ?Sized> Emit<'a, S> {
             .any(|cut| cut.overlaps(&range))
         {
             self.report.ranges += 1;
-            return self.sink.range(range);
+            return self.sink.range(range, false);
         }
         let left = range.without_all(reserved);
         for piece in left
@@ -189,7 +206,7 @@ impl<'a, S: Sink + ?Sized> Emit<'a, S> {
             .flat_map(|piece| piece.without_all(&self.own))
         {
             self.report.ranges += 1;
-            self.sink.range(piece);
+            self.sink.range(piece, false);
         }
     }
 }

@@ -16,6 +16,10 @@ pub enum ListError {
     Unsupported { place: String, what: &'static str },
     #[error("{place} is a web page, not a list: check the address")]
     Html { place: String },
+    #[error(
+        "{place} is {what}, which is not read: most lists are published in several formats, take plain domains, hosts, Adblock or RPZ"
+    )]
+    Foreign { place: String, what: &'static str },
     #[error("{place} is binary data, not a list")]
     Binary { place: String },
     #[error(

@@ -75,12 +75,12 @@ impl Sink for Finder<'_> {
         }
     }
 
-    fn range(&mut self, range: IpRange) {
+    fn range(&mut self, range: IpRange, exception: bool) {
         if let Question::Address(asked) = self.question
             && range.contains(asked)
         {
-            self.pending
-                .push((format!("{}-{}", range.first(), range.last()), None, false));
+            let entry = format!("{}-{}", range.first(), range.last());
+            self.pending.push((entry, None, exception));
         }
     }
 

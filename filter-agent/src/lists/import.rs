@@ -1,6 +1,6 @@
 //! From bytes on disk to entries in a sink.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::fs::File;
 use std::io::{Cursor, Read};
 use std::path::Path;
@@ -9,7 +9,7 @@ use ipnet::IpNet;
 
 use super::archive::{self, read_error};
 use super::emit::Emit;
-use super::format::{Filter, Include, Parser, Part};
+use super::format::{Filter, Include, Parser, Part, adblock};
 use super::lines::{Line, Stream};
 use super::{Format, IgnoredKind, ListError, Report, Scope, Sink, detect};
 
@@ -96,6 +96,7 @@ pub fn import<S: Sink + ?Sized>(
         options,
         queue: VecDeque::new(),
         place: source.place(),
+        withdrawn: false,
     };
     job.members(&mut emit)?;
     job.includes(&mut emit)?;
@@ -133,6 +134,8 @@ struct Job<'j> {
     /// Includes yet to be read, with the file that asks for each.
     queue: VecDeque<(String, Include)>,
     place: String,
+    /// Whether [`Emit::withdrawn`] is known.
+    withdrawn: bool,
 }
 
 impl Job<'_> {
@@ -235,6 +238,12 @@ impl Job<'_> {
             sample if detect::is_binary(sample) && !is_utf16(sample) => Some(ListError::Binary {
                 place: self.place.clone(),
             }),
+            sample if self.options.format.is_none() => {
+                detect::foreign(sample).map(|what| ListError::Foreign {
+                    place: self.place.clone(),
+                    what,
+                })
+            }
             _ => None,
         };
         match unusable {
@@ -277,6 +286,10 @@ impl Job<'_> {
         filters: Vec<Filter>,
     ) -> Result<(), ListError> {
         let (format, part) = self.format(path, self.peek(stream)?);
+        if format == Format::Adblock && !self.withdrawn {
+            self.withdrawn = true;
+            emit.withdrawn = self.withdrawn()?;
+        }
         emit.report.formats.insert(format);
         emit.report.files += 1;
         emit.file = path.to_owned();
@@ -309,6 +322,21 @@ impl Job<'_> {
                 .map(|include| (path.to_owned(), include)),
         );
         Ok(())
+    }
+
+    /// What the list's rules take back, which may stand anywhere in it.
+    fn withdrawn(&mut self) -> Result<HashSet<Vec<u8>>, ListError> {
+        let mut found = HashSet::new();
+        self.walk(&mut |job, _, stream| {
+            let failed = |error| read_error(&job.place, error);
+            while let Some(line) = stream.line().map_err(failed)? {
+                if let Line::Text(text) = line {
+                    found.extend(adblock::withdraws(text));
+                }
+            }
+            Ok(())
+        })?;
+        Ok(found)
     }
 
     fn format(&self, path: &str, sample: &[u8]) -> (Format, Part) {

@@ -53,8 +53,10 @@ pub trait Sink {
     fn name(&mut self, name: &[u8], scope: Scope, exception: bool);
 
     /// A range of addresses without private, reserved and own ones. IPv4-mapped
-    /// IPv6 comes as IPv4.
-    fn range(&mut self, range: IpRange);
+    /// IPv6 comes as IPv4. With `exception` the list says that these addresses
+    /// do not belong to it (`@@||192.0.2.1^`, `nomatch`), whatever it holds
+    /// else; such a range is not cut.
+    fn range(&mut self, range: IpRange, exception: bool);
 
     /// Called after each line, with its place: for whoever must know where an
     /// entry stood. `line` counts from 1; `text` is the line without its end.

@@ -12,12 +12,12 @@ const EXAMPLES: usize = 3;
 const EXAMPLE_BYTES: usize = 120;
 
 macro_rules! kinds {
-    ($($variant:ident = $word:literal, $meaning:literal;)+) => {
+    ($($(#[$attribute:meta])? $variant:ident = $word:literal, $meaning:literal;)+) => {
         /// Why a line, or an entry of it, was left out.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(rename_all = "snake_case")]
         pub enum IgnoredKind {
-            $(#[doc = $meaning] $variant,)+
+            $(#[doc = $meaning] $(#[$attribute])? $variant,)+
         }
 
         impl IgnoredKind {
@@ -49,9 +49,12 @@ kinds! {
     Reserved = "reserved", "A private or reserved range, cut out.";
     Own = "own", "One of the school's own networks, cut out.";
     TooWide = "too_wide", "A range so wide that it would switch the Internet off; force it if you mean it.";
-    Port = "port", "An address with port or protocol, which a range cannot say.";
+    Port = "port", "An address or host with one port or protocol, never widened to all of them.";
+    // The copies of earlier versions may speak of exceptions for addresses.
+    #[serde(alias = "exception_range")]
     Permitted = "permitted", "An entry that the format itself marks as not blocked.";
     Modifier = "modifier", "A rule with a modifier that a packet filter cannot keep.";
+    Withdrawn = "withdrawn", "A rule with $badfilter, or one that it takes back.";
     Cosmetic = "cosmetic", "A rule about the look of a page.";
     Regex = "regex", "A regular expression.";
     Wildcard = "wildcard", "A wildcard elsewhere than before the first label.";
@@ -62,7 +65,6 @@ kinds! {
     Action = "action", "An RPZ action that neither blocks nor passes.";
     Directive = "directive", "A directive of the format that names no host.";
     Include = "include", "An include that could not be read.";
-    ExceptionRange = "exception_range", "An exception for addresses.";
     Encoding = "encoding", "Neither ASCII nor UTF-8.";
     LineTooLong = "line_too_long", "A line of more than 64 KiB.";
     Unknown = "unknown", "Nothing that the format knows.";

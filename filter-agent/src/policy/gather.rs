@@ -2,8 +2,11 @@
 //! first, then list after list.
 
 use std::collections::HashSet;
+use std::net::IpAddr;
 
-use crate::image::{Exempted, ImageError, Listing, Names, Ranges, Reach};
+use crate::image::{
+    Exempted, ImageError, Listing, MAX_EXCEPTIONS, Names, RangeMark, Ranges, Reach,
+};
 use crate::lists::{IpRange, Options, Scope, Sink};
 use crate::policy::{BareName, Category, ListSource, Policy};
 
@@ -20,6 +23,10 @@ pub struct Gather<'a> {
     /// Names which the policy excepts with everything below.
     subtrees: HashSet<&'a str>,
     except_ranges: Vec<IpRange>,
+    /// Where the ranges of the present list begin, and what it says does not
+    /// belong to it.
+    list_ranges: RangeMark,
+    list_except_ranges: Vec<(IpAddr, IpAddr)>,
     failed: Option<ImageError>,
 }
 
@@ -28,7 +35,10 @@ pub struct Gather<'a> {
 pub struct LeftOut {
     /// Names that the list or the policy excepts.
     pub excepted: u64,
-    /// Exceptions at and above which the list names nothing.
+    /// Ranges of which exceptions leave nothing.
+    pub excepted_ranges: u64,
+    /// Exceptions at and above which the list names nothing, or in which it
+    /// holds no address.
     pub unmet: u64,
     /// Names with more labels than a packet is judged by.
     pub too_deep: u64,
@@ -60,6 +70,7 @@ impl<'a> Gather<'a> {
         for entry in &this.hosts {
             names.add(&entry.host.name, category, entry.host.reach.into())?;
         }
+        let list_ranges = ranges.mark();
         let nets = this.except_ranges.iter().map(|entry| entry.net.into());
         Ok(Self {
             category,
@@ -73,12 +84,15 @@ impl<'a> Gather<'a> {
                 .map(|host| &*host.name)
                 .collect(),
             except_ranges: nets.collect(),
+            list_ranges,
+            list_except_ranges: Vec::new(),
             failed: None,
         })
     }
 
     /// What comes next is of another list.
     pub fn next_list(&mut self) {
+        self.end_list();
         self.listings.push(Listing {
             from: self.names.mark(),
             exceptions: Vec::new(),
@@ -86,11 +100,23 @@ impl<'a> Gather<'a> {
         self.counts.push(LeftOut::default());
     }
 
+    /// A list's exceptions may stand before what they take out.
+    fn end_list(&mut self) {
+        let exceptions = std::mem::take(&mut self.list_except_ranges);
+        let done = self.ranges.except(&self.list_ranges, &exceptions);
+        self.count(|count| {
+            count.excepted_ranges += done.taken_out;
+            count.unmet += done.unmet;
+        });
+        self.list_ranges = self.ranges.mark();
+    }
+
     /// Puts all exceptions in force; tells of each list what was left out.
     ///
     /// # Errors
     /// What went wrong first.
-    pub fn finish(self) -> Result<Vec<LeftOut>, ImageError> {
+    pub fn finish(mut self) -> Result<Vec<LeftOut>, ImageError> {
+        self.end_list();
         if let Some(failed) = self.failed {
             return Err(failed);
         }
@@ -106,7 +132,7 @@ impl<'a> Gather<'a> {
         let counts = self.counts.into_iter().zip(done);
         let left_out = counts.map(|(count, Exempted { names, unmet })| LeftOut {
             excepted: count.excepted + names,
-            unmet,
+            unmet: count.unmet + unmet,
             ..count
         });
         // The first one is the policy itself.
@@ -164,10 +190,27 @@ impl Sink for Gather<'_> {
         self.keep(result);
     }
 
-    fn range(&mut self, range: IpRange) {
+    fn range(&mut self, range: IpRange, exception: bool) {
+        if exception {
+            let count = self.list_except_ranges.len() + 1;
+            if count <= MAX_EXCEPTIONS {
+                let ends = (range.first(), range.last());
+                return self.list_except_ranges.push(ends);
+            }
+            return self.keep(Err(ImageError::TooMany {
+                what: "exceptions of a category",
+                count: count as u64,
+                max: MAX_EXCEPTIONS as u64,
+            }));
+        }
+        let mut pieces = 0;
         for piece in range.without_all(&self.except_ranges) {
             let result = self.ranges.add(piece.first(), piece.last(), self.category);
             self.keep(result);
+            pieces += 1;
+        }
+        if pieces == 0 {
+            self.count(|count| count.excepted_ranges += 1);
         }
     }
 }

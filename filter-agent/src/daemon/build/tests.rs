@@ -117,6 +117,33 @@ fn the_policy_excepts_from_all_lists() {
 }
 
 #[test]
+fn an_exception_takes_addresses_out_of_its_own_list_and_no_other() {
+    let list = "@@||203.0.113.8^\n||203.0.113.0/24^\n||203.0.113.8^\n||2001:db8::/32^\n\
+                @@||2001:db8:1::/48^\n@@||198.51.100.1^\n||bad.example^\n";
+    let policy = "lists = [\"list.txt\", { from = \"list.txt\", member = \"x\" }]";
+    let addresses = [
+        "203.0.113.7",
+        "203.0.113.8",
+        "203.0.113.9",
+        "2001:db8:0:ffff::1",
+        "2001:db8:1::1",
+        "2001:db8:2::1",
+    ];
+    let ask = |says: &str| {
+        with_view(list, says, |view| {
+            addresses.map(|address| view.address(address.parse().unwrap()) != 0)
+        })
+    };
+    let (found, line) = ask(policy);
+    assert_eq!(found, [true, false, true, true, false, true]);
+    // One range is gone, one exception met nothing.
+    assert_eq!((line.ranges, line.ignored), (2, 1));
+    // What stands in the policy itself is not the list's to take out.
+    let own = "lists = [\"list.txt\"]\nranges = [\"203.0.113.8\"]";
+    assert!(ask(own).0[1]);
+}
+
+#[test]
 fn the_policy_excepts_ranges_too() {
     let policy = "lists = [\"list.txt\"]\nexcept_ranges = [\"203.0.113.8/30\"]\n\
                   ranges = [\"203.0.113.9\"]";

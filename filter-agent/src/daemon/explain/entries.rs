@@ -225,12 +225,16 @@ fn list(
     let mut all = Found::default();
     for question in questions.chain(addresses) {
         let lines = lists::find(&from, &options, question, MAX_MATCHES).unwrap_or_default();
+        let (ranges_before, mut excepted_here) = (all.ranges.len(), false);
         for line in lines {
             let rank = line
                 .scope
                 .map(|scope| Rank::new(&line.entry, scope == Scope::Exact));
             if line.exception {
-                all.exceptions.extend(rank);
+                match rank {
+                    Some(rank) => all.exceptions.push(rank),
+                    None => excepted_here = true,
+                }
                 continue;
             }
             let list = if line.file.is_empty() {
@@ -249,6 +253,10 @@ fn list(
                 line: line.line as usize,
                 entry: line.entry,
             });
+        }
+        // An exception takes the address out of its own list.
+        if excepted_here {
+            all.ranges.truncate(ranges_before);
         }
     }
     all

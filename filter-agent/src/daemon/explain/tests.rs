@@ -110,6 +110,13 @@ fn category(number: u64, random: &mut Random, folder: &Path) -> String {
     for name in let_off {
         let _ = writeln!(list, "@@{}{name}^", ["||", "|"][random.below(2) as usize]);
     }
+    let net = address(random);
+    let _ = writeln!(
+        list,
+        "||{net}/29^\n@@||{}^\n@@||{}/31^",
+        address(random),
+        net
+    );
     let file = format!("list{number}.txt");
     std::fs::write(folder.join(&file), list).unwrap();
     let locked = if number == 0 { "locked = true\n" } else { "" };

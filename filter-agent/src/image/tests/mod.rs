@@ -1,6 +1,7 @@
 //! Every table against a naive model, at random and at its bounds.
 
 mod except;
+mod except_ranges;
 mod input;
 mod names;
 mod ranges4;

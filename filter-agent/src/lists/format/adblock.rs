@@ -48,15 +48,17 @@ fn rule<S: Sink + ?Sized>(text: &[u8], out: &mut Emit<'_, S>) {
     if text.starts_with(b"#") {
         return;
     }
+    let text = without_comment(text);
     let (rule, exception) = match text.strip_prefix(b"@@") {
         Some(rule) => (rule, true),
         None => (text, false),
     };
     let (pattern, modifiers) = split_modifiers(rule);
+    if is_bad_filter(modifiers) || !out.withdrawn.is_empty() && out.withdrawn.contains(&key(text)) {
+        return out.ignore(IgnoredKind::Withdrawn, text);
+    }
     if let Some(modifiers) = modifiers
-        && !modifiers
-            .split(|&b| b == b',')
-            .all(|modifier| is_kept(modifier.trim_ascii(), exception))
+        && !are_kept(modifiers, exception)
     {
         return out.ignore(IgnoredKind::Modifier, text);
     }
@@ -113,6 +115,12 @@ fn not_a_host(pattern: &[u8]) -> Option<IgnoredKind> {
     if memchr::memchr(b'*', below).is_some() {
         return Some(IgnoredKind::Wildcard);
     }
+    if let Some(at) = memchr::memrchr(b':', below)
+        && is_port(below.get(at + 1..).unwrap_or(&[]))
+        && crate::lists::parse_range(below).is_none()
+    {
+        return Some(IgnoredKind::Port);
+    }
     if pattern.is_empty()
         || below
             .iter()
@@ -125,6 +133,10 @@ fn not_a_host(pattern: &[u8]) -> Option<IgnoredKind> {
     }
     (below.starts_with(b".") || below.starts_with(b"-") || below.starts_with(b"_"))
         .then_some(IgnoredKind::Pattern)
+}
+
+fn is_port(text: &[u8]) -> bool {
+    !text.is_empty() && text.len() <= 5 && text.iter().all(u8::is_ascii_digit)
 }
 
 /// `##`, `#@#`, `#?#`, `#$#`, `#%#` and their mixtures, `$$` and `$@$`.
@@ -173,8 +185,89 @@ fn split_modifiers(rule: &[u8]) -> (&[u8], Option<&[u8]>) {
 }
 
 /// Whether a rule keeps its meaning for a filter of whole hosts. `document`
-/// and `all` in a blocking rule block the whole host; in an exception they
-/// speak of requests made by a page.
-fn is_kept(modifier: &[u8], exception: bool) -> bool {
-    modifier == b"important" || (!exception && matches!(modifier, b"all" | b"document" | b"doc"))
+/// and `all` in a blocking rule block the whole host, whatever types stand
+/// beside them; in an exception they speak of requests made by a page.
+fn are_kept(modifiers: &[u8], exception: bool) -> bool {
+    let mut whole = false;
+    let mut types = false;
+    for modifier in modifiers.split(|&b| b == b',') {
+        match modifier.trim_ascii() {
+            b"important" => {}
+            b"all" | b"document" | b"doc" if !exception => whole = true,
+            modifier if TYPES.contains(&modifier) && !exception => types = true,
+            _ => return false,
+        }
+    }
+    whole || !types
+}
+
+/// The rule that a line with `$badfilter` takes back, as [`key`] has it.
+pub(in crate::lists) fn withdraws(line: &[u8]) -> Option<Vec<u8>> {
+    memchr::memmem::find(line, b"badfilter")?;
+    let rule = without_comment(line.trim_ascii());
+    let (_, modifiers) = split_modifiers(rule.strip_prefix(b"@@").unwrap_or(rule));
+    is_bad_filter(modifiers).then(|| key(rule))
+}
+
+fn is_bad_filter(modifiers: Option<&[u8]>) -> bool {
+    modifiers.is_some_and(|all| {
+        all.split(|&b| b == b',')
+            .any(|modifier| modifier.trim_ascii() == b"badfilter")
+    })
+}
+
+/// A rule with its modifiers in order and without `badfilter`.
+fn key(rule: &[u8]) -> Vec<u8> {
+    let body = rule.strip_prefix(b"@@").unwrap_or(rule);
+    let (pattern, modifiers) = split_modifiers(body);
+    let modifiers = modifiers.unwrap_or(&[]).split(|&b| b == b',');
+    let mut modifiers: Vec<_> = modifiers
+        .map(<[u8]>::trim_ascii)
+        .filter(|modifier| !modifier.is_empty() && *modifier != b"badfilter")
+        .collect();
+    modifiers.sort_unstable();
+    let mut key = rule.get(..rule.len() - body.len()).unwrap_or(&[]).to_vec();
+    key.extend_from_slice(pattern);
+    for modifier in modifiers {
+        key.push(b'$');
+        key.extend_from_slice(modifier);
+    }
+    key
+}
+
+/// Types of requests. A rule with several means any of them.
+const TYPES: [&[u8]; 18] = [
+    b"popup",
+    b"subdocument",
+    b"frame",
+    b"script",
+    b"image",
+    b"stylesheet",
+    b"css",
+    b"font",
+    b"media",
+    b"object",
+    b"xmlhttprequest",
+    b"xhr",
+    b"websocket",
+    b"ping",
+    b"beacon",
+    b"other",
+    b"inline-script",
+    b"inline-font",
+];
+
+/// A rule without a comment behind it, as uBlock Origin reads it.
+fn without_comment(text: &[u8]) -> &[u8] {
+    match memchr::memchr(b'#', text) {
+        Some(at) if at > 0 => {
+            let (rule, comment) = text.split_at(at);
+            let after = comment.get(1).is_none_or(u8::is_ascii_whitespace);
+            match rule.last() {
+                Some(b' ' | b'\t') if after => rule.trim_ascii_end(),
+                _ => text,
+            }
+        }
+        _ => text,
+    }
 }

@@ -2,6 +2,7 @@
 
 use super::before_comment;
 use crate::lists::emit::Emit;
+use crate::lists::range::address;
 use crate::lists::{IgnoredKind, Scope, Sink};
 
 pub(super) fn line<S: Sink + ?Sized>(text: &[u8], out: &mut Emit<'_, S>) {
@@ -32,6 +33,11 @@ pub(super) fn line<S: Sink + ?Sized>(text: &[u8], out: &mut Emit<'_, S>) {
     // `#` in `server` means: ask as usual, that is, an exception to a line
     // about a domain above.
     let exception = key == b"server" && target == b"#";
+    if key == b"address" && address(target).is_some_and(|a| !a.is_unspecified() && !a.is_loopback())
+    {
+        // As `address=/www.google.com/216.239.38.120` for a safe search.
+        return out.ignore(IgnoredKind::Rewrite, text);
+    }
     for domain in domains.split(|&b| b == b'/') {
         match domain {
             b"" => {}

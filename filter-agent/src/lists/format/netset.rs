@@ -1,4 +1,5 @@
-//! Addresses and prefixes, plain or as `ipset save` writes them.
+//! Addresses and prefixes, plain, as `ipset save` writes them, or as Tor's
+//! list of exits has them.
 
 use super::{before_comment, words};
 use crate::lists::emit::Emit;
@@ -13,7 +14,7 @@ pub(super) fn line<S: Sink + ?Sized>(text: &[u8], out: &mut Emit<'_, S>) {
             return out.ignore(IgnoredKind::Unknown, text);
         };
         if words.any(|option| option == b"nomatch") {
-            return out.ignore(IgnoredKind::ExceptionRange, text);
+            return out.except_range(entry);
         }
         return match memchr::memchr(b',', entry) {
             // `hash:net,port` and the like match less than the prefix.
@@ -27,11 +28,13 @@ pub(super) fn line<S: Sink + ?Sized>(text: &[u8], out: &mut Emit<'_, S>) {
     ) {
         return out.ignore(IgnoredKind::Directive, text);
     }
+    match (first, words.clone().next()) {
+        (b"ExitAddress", Some(address)) => return out.range(address),
+        (b"ExitNode" | b"Published" | b"LastStatus", Some(_)) => return,
+        _ => {}
+    }
     if let Some(entry) = text.strip_prefix(b"!") {
-        return match parse_range(entry.trim_ascii()) {
-            Some(_) => out.ignore(IgnoredKind::ExceptionRange, text),
-            None => out.ignore(IgnoredKind::Address, text),
-        };
+        return out.except_range(entry.trim_ascii());
     }
     let entry = text.strip_suffix(b",").unwrap_or(text);
     if parse_range(entry).is_some() {

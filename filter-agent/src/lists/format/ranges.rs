@@ -11,7 +11,7 @@ pub(super) fn line<S: Sink + ?Sized>(text: &[u8], out: &mut Emit<'_, S>) {
     if text.is_empty() || matches!(text.first(), Some(b'#' | b';')) || text.starts_with(b"//") {
         return;
     }
-    let mut columns = text.split(|&b| b == b',').map(<[u8]>::trim_ascii);
+    let mut columns = text.split(|&b| b == b',').map(column);
     let first = columns.next().unwrap_or(b"");
     if parse_range(first).is_some() {
         return match columns.next() {
@@ -38,6 +38,13 @@ pub(super) fn line<S: Sink + ?Sized>(text: &[u8], out: &mut Emit<'_, S>) {
         }
     }
     out.range(before_comment(text, b"#;"));
+}
+
+/// A column of a table, which may be quoted.
+pub(in crate::lists) fn column(text: &[u8]) -> &[u8] {
+    let text = text.trim_ascii();
+    let inside = text.strip_prefix(b"\"").and_then(|t| t.strip_suffix(b"\""));
+    inside.unwrap_or(text)
 }
 
 fn level_of(text: &[u8]) -> Option<u32> {

@@ -3,7 +3,7 @@
 
 use super::domains;
 use crate::lists::emit::Emit;
-use crate::lists::{IgnoredKind, Scope, Sink};
+use crate::lists::{IgnoredKind, Scope, Sink, parse_range};
 
 /// Which file of a category.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +56,12 @@ fn url<S: Sink + ?Sized>(text: &[u8], out: &mut Emit<'_, S>) {
     let rest = rest.strip_suffix(b"/").unwrap_or(rest);
     if rest.iter().any(|b| matches!(b, b'/' | b'?' | b'#')) {
         return out.ignore(IgnoredKind::Path, text);
+    }
+    let port = memchr::memrchr(b':', rest).and_then(|at| rest.get(at + 1..));
+    if port.is_some_and(|port| !port.is_empty() && port.iter().all(u8::is_ascii_digit))
+        && parse_range(rest).is_none()
+    {
+        return out.ignore(IgnoredKind::Port, text);
     }
     out.entry(rest, Scope::Exact, false);
 }

@@ -55,6 +55,17 @@ impl List {
         if !plain {
             return out.ignore(IgnoredKind::Unknown, text);
         }
+        // The project's releases write attributes so: `domain:name:@ads`.
+        let rule = match memchr::memmem::find(rule, b":@") {
+            Some(at) => {
+                let (rule, attributes) = rule.split_at(at);
+                let names = attributes.split(|b| b":,".contains(b));
+                let names = names.filter_map(|name| name.strip_prefix(b"@"));
+                filter.must.extend(names.map(<[u8]>::to_vec));
+                rule
+            }
+            None => rule,
+        };
         let (kind, value) = match memchr::memchr(b':', rule) {
             Some(at) => (
                 rule.get(..at).unwrap_or(&[]),

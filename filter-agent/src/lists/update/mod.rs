@@ -206,7 +206,7 @@ fn check(path: &Path, list: &Subscription) -> Result<Report, ListError> {
     struct Nowhere;
     impl Sink for Nowhere {
         fn name(&mut self, _: &[u8], _: Scope, _: bool) {}
-        fn range(&mut self, _: IpRange) {}
+        fn range(&mut self, _: IpRange, _: bool) {}
     }
     let source = Source::Copy {
         path,

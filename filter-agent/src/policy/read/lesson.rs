@@ -395,8 +395,9 @@ pub(super) fn windows(fields: &mut Fields<'_, '_>, out: &mut Problems<'_>) -> Ve
             out.at(
                 &found.span,
                 format!(
-                    "expected days and times such as \"Mon-Fri 08:00-13:30\", found \"{}\"",
-                    found.value
+                    "expected days and times such as \"Mon-Fri 08:00-13:30\", found \"{}\"{}",
+                    found.value,
+                    super::hint::window(&found.value),
                 ),
             );
             return None;

@@ -5,6 +5,7 @@ mod category;
 mod check;
 mod fields;
 mod group;
+mod hint;
 mod lesson;
 mod names;
 mod network;
@@ -27,9 +28,17 @@ pub(super) fn policy(text: &str, path: &Path) -> Result<Policy, PolicyErrors> {
     let (document, errors) = DeTable::parse_recoverable(text);
     for error in errors {
         let span = error.span().unwrap_or(0..0);
+        let from = text.get(span.start..).unwrap_or("");
+        let before = text.get(..span.start).unwrap_or("");
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        let line = text.get(line_start..).and_then(|line| line.lines().next());
         out.at(
             &span,
-            format!("not TOML: {}", error.message().replace('\n', ", ")),
+            format!(
+                "not TOML: {}{}",
+                error.message().replace('\n', ", "),
+                hint::syntax(from, line.unwrap_or("")),
+            ),
         );
     }
     if !out.is_empty() {

@@ -8,7 +8,7 @@ use filter_ebpf::abi::{MAX_LINKS, Verdict};
 use ipnet::IpNet;
 use jiff::tz::TimeZone;
 
-use super::fields::{At, Fields, Value, text};
+use super::fields::{At, Fields, Value, closest, text};
 use super::names::{Context, decision, one_or_more};
 use crate::policy::problem::Problems;
 use crate::policy::{Network, Person, Roles, Settings};
@@ -29,9 +29,12 @@ pub(super) fn timezone(top: &mut Fields<'_, '_>, out: &mut Problems<'_>) -> Time
     match TimeZone::get(&name.value) {
         Ok(zone) => zone,
         Err(_) => {
+            let known: Vec<_> = jiff::tz::db().available().collect();
+            let near = closest(&name.value, known.iter().map(|zone| zone.as_str()));
+            let hint = near.map_or_else(String::new, |near| format!("; did you mean \"{near}\"?"));
             out.at(
                 &name.span,
-                format!("expected a time zone of the IANA database such as \"Asia/Bishkek\", found \"{}\"", name.value),
+                format!("expected a time zone of the IANA database such as \"Asia/Bishkek\", found \"{}\"{hint}", name.value),
             );
             TimeZone::UTC
         }
