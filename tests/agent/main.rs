@@ -5,6 +5,7 @@ mod apply;
 mod control;
 mod ends;
 mod guide;
+mod interfaces;
 mod life;
 mod notify;
 mod replay;

@@ -64,6 +64,11 @@ fn systemd_takes_the_units() -> Result<()> {
     for option in start.split(' ').filter(|word| word.starts_with("--")) {
         ensure!(help.stdout.contains(option), "{option}: {}", help.stdout);
     }
+    // Whatever ends the agent, it comes back, also when a card comes late;
+    // but what was detached stays off, and that ends with 0.
+    for line in ["Restart=on-failure", "StartLimitIntervalSec=0"] {
+        ensure!(unit.lines().any(|have| have == line), "{line}: {unit}");
+    }
     // One second after another, within an hour and a half, by systemd's dice.
     let timer = std::fs::read_to_string(&names[2])?;
     ensure!(timer.contains("RandomizedDelaySec="), "{timer}");

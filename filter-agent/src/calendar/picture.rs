@@ -27,7 +27,8 @@ struct Block {
     label: String,
 }
 
-fn monday(date: Date) -> Date {
+/// The Monday of a date's week.
+pub fn monday(date: Date) -> Date {
     let back = i64::from(date.weekday().to_monday_zero_offset());
     date.checked_sub(back.days()).unwrap_or(date)
 }

@@ -3,13 +3,15 @@
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
-use jiff::Timestamp;
 use jiff::civil::Date;
+use jiff::{Timestamp, ToSpan as _};
+use serde::Serialize;
 
 use super::Common;
 use super::output::{line, print};
 use crate::calendar::findings::findings;
-use crate::calendar::picture::{week_svg, week_text};
+use crate::calendar::picture::{monday, week_svg, week_text};
+use crate::calendar::windows::{WindowKind, windows};
 use crate::control::{Code, Failure};
 use crate::policy::Policy;
 use crate::words::{Language, Message, Said, Word};
@@ -44,7 +46,7 @@ pub(super) fn run(command: Command, common: &Common) -> Result<(), Failure> {
             room,
             week,
             svg,
-        } => show(&load(&policy)?, room.as_deref(), week, svg),
+        } => show(&load(&policy)?, room.as_deref(), week, svg, common),
         Command::Check { policy } => check(&load(&policy)?, common),
     }
 }
@@ -58,17 +60,17 @@ fn show(
     room: Option<&str>,
     week: Option<Date>,
     svg: Option<PathBuf>,
+    common: &Common,
 ) -> Result<(), Failure> {
     let language = Language::of_environment();
     let week = week.unwrap_or_else(|| policy.date(Timestamp::now()));
     let rooms: Vec<usize> = match room {
         None => (0..policy.rooms.len()).collect(),
         Some(name) => vec![policy.room(name).ok_or_else(|| {
-            let rooms: Vec<&str> = policy.rooms.iter().map(|room| &*room.name).collect();
             Failure::not_found(
                 Said::new(Message::NoSuchRoom)
                     .with("room", name)
-                    .with("rooms", rooms.join(", ")),
+                    .with("rooms", policy.rooms_as_typed()),
             )
         })?],
     };
@@ -77,6 +79,13 @@ fn show(
         return std::fs::write(&path, picture).map_err(|error| {
             Failure::bad_request(format!("cannot write {}: {error}", path.display()))
         });
+    }
+    if common.json {
+        let weeks: Vec<Week> = rooms
+            .into_iter()
+            .map(|room| Week::of(policy, room, week))
+            .collect();
+        return print(common, &weeks, |_, _| String::new());
     }
     let width = columns();
     for room in rooms {
@@ -103,6 +112,62 @@ fn columns() -> usize {
         0 => ENOUGH,
         _ if done != 0 => ENOUGH,
         columns => usize::from(columns),
+    }
+}
+
+/// A room's week for programs.
+#[derive(Debug, Serialize)]
+struct Week<'a> {
+    room: &'a str,
+    /// Spans in which the room is open; one of a whole week where it always
+    /// is.
+    windows: Vec<Opening<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Opening<'a> {
+    from: Timestamp,
+    until: Timestamp,
+    group: &'a str,
+    shift: Option<String>,
+    lesson: Option<u8>,
+    class: Option<String>,
+}
+
+impl<'a> Week<'a> {
+    /// The week of `date`, from Monday on.
+    fn of(policy: &'a Policy, room: usize, date: Date) -> Self {
+        let first = monday(date);
+        let start = |days: i64| {
+            let day = first.saturating_add(days.days());
+            let start = policy.timezone.to_timestamp(day.at(0, 0, 0, 0));
+            start.unwrap_or(Timestamp::MAX)
+        };
+        let name = |group: usize| policy.groups.get(group).map_or("", |group| &*group.name);
+        let windows = windows(policy, room, start(0), start(7)).into_iter();
+        let windows = windows.map(|window| {
+            let (shift, lesson, class) = match window.kind {
+                WindowKind::Lesson {
+                    number,
+                    shift,
+                    class,
+                    ..
+                } => (Some(shift).filter(|s| !s.is_empty()), Some(number), class),
+                WindowKind::Plain { .. } | WindowKind::Always => (None, None, None),
+            };
+            Opening {
+                from: window.start,
+                until: window.end,
+                group: name(window.group),
+                shift,
+                lesson,
+                class,
+            }
+        });
+        Self {
+            room: policy.rooms.get(room).map_or("", |room| &*room.name),
+            windows: windows.collect(),
+        }
     }
 }
 

@@ -98,13 +98,14 @@ pub struct Status {
     pub shadow: Option<Shadow>,
 }
 
-/// An interface that the filter hangs on.
+/// An interface of the policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Interface {
     pub name: String,
     /// `lan` or `wan`.
     pub side: String,
-    /// `native` or `generic`.
+    /// How the filter hangs there: `native` or `generic`; `none` when it does
+    /// not.
     pub mode: String,
 }
 

@@ -23,7 +23,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use nix::unistd::Group;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use super::{Code, Command, Failure, MAX_BODY, Method, Peer, Role};
 use crate::words::{Message, Said};
@@ -32,6 +32,9 @@ use crate::words::{Message, Said};
 const MAX_CONNECTIONS: usize = 64;
 /// Connections of one user at once, so that nobody can lock out the others.
 const MAX_PER_USER: usize = 16;
+/// Connections past those bounds that are told so; further ones are closed at
+/// once, or the agent would run out of descriptors.
+const MAX_REFUSED: usize = 32;
 /// A client that has not sent its request by then is gone.
 const REQUEST_TIME: Duration = Duration::from_secs(10);
 
@@ -159,6 +162,7 @@ pub fn bind(path: &Path, group: Option<&str>) -> io::Result<UnixListener> {
 /// Serves until the task is dropped.
 pub async fn run(listener: UnixListener, router: Router) {
     let places = Arc::new(Places::default());
+    let refusals = Arc::new(Semaphore::new(MAX_REFUSED));
     loop {
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
@@ -172,7 +176,18 @@ pub async fn run(listener: UnixListener, router: Router) {
             continue;
         };
         let place = places.take(peer.uid);
-        tokio::spawn(connection(stream, peer, place, router.clone()));
+        let refused = match &place {
+            Some(_) => None,
+            None => match Arc::clone(&refusals).try_acquire_owned() {
+                Ok(permit) => Some(permit),
+                Err(_) => continue,
+            },
+        };
+        let served = connection(stream, peer, place, router.clone());
+        tokio::spawn(async move {
+            served.await;
+            drop(refused);
+        });
     }
 }
 

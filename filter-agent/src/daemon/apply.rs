@@ -5,17 +5,17 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::time::Instant;
 
+use filter_ebpf::abi::MAX_LINKS;
 use jiff::{SignedDuration, Timestamp};
 
 use super::build::{self, Built, Place};
+use super::interfaces::{self, Occasion, look_first};
 use super::shadow::Shadow;
 use super::{Core, Daemon, InForce, Options, clock, doors, kernel, page, state_folder};
-use crate::control::api::{Applied, ApplyPolicy, Interface, List};
+use crate::control::api::{Applied, ApplyPolicy, List};
 use crate::control::server::Serve;
 use crate::control::{Code, Failure, Peer};
-use crate::kernel::{
-    self as k, Contents, Filter, Mode, Overrides, Prepared, Side, Swapped, preflight,
-};
+use crate::kernel::{self as k, Contents, Filter, Lock, Overrides, Prepared, Swapped};
 use crate::metrics::Totals;
 use crate::policy::{LoadError, MAX_BYTES, Policy};
 use crate::store::{Change, Store, Who, generations};
@@ -67,11 +67,12 @@ fn wrong(error: &LoadError) -> Failure {
 /// what an agent before left there.
 pub(super) fn start(options: &Options, read: Read, store: &mut Store) -> Result<Core, Failure> {
     let begun = Instant::now();
-    look_first(options, &read.policy)?;
+    look_first(options, &read.policy, Occasion::Start)?;
+    let lock = Lock::take(&options.pins).map_err(|error| kernel(&error))?;
     let mut filter = Filter::open(&options.pins).map_err(|error| kernel(&error))?;
     let who = Who::agent();
     let holds = doors::Holds::at(store, Timestamp::now())?;
-    let ready = Ready::make(options, read, &filter, &holds, true)?;
+    let ready = Ready::make(options, read, &filter, &holds, Occasion::Start)?;
     // After an upgrade the maps of overrides may be new ones: blocks must be
     // in them before the first packet meets the new image. Grants go by the
     // numbers of rooms.
@@ -89,7 +90,7 @@ pub(super) fn start(options: &Options, read: Read, store: &mut Store) -> Result<
     overrides
         .replace(&names, &ranges)
         .map_err(|error| kernel(&error))?;
-    let (in_force, mut swapped) = ready.swap(&mut filter, &who.name, begun, &[])?;
+    let (in_force, mut swapped) = ready.swap(&mut filter, &who.name, begun)?;
     swapped.retire();
     complain(swapped);
     note(store, &in_force, &who)?;
@@ -102,6 +103,7 @@ pub(super) fn start(options: &Options, read: Read, store: &mut Store) -> Result<
         leaving: None,
         blocking: Vec::new(),
         totals: Totals::default(),
+        _lock: lock,
     };
     core.replace_overrides(&holds)?;
     // The comparison went with the agent that made it.
@@ -111,26 +113,16 @@ pub(super) fn start(options: &Options, read: Read, store: &mut Store) -> Result<
     Ok(core)
 }
 
-/// Refuses to filter blind, and says what was found.
-fn look_first(options: &Options, policy: &Policy) -> Result<(), Failure> {
-    let found = preflight::check(&options.pins, sides(policy), attach_mode(policy));
-    if let Some(refusal) = found.refusal() {
-        return Err(Failure::new(Code::Kernel, refusal));
-    }
-    for (interface, finding) in found.findings() {
-        let place = interface
-            .map(|name| format!("{name}: "))
-            .unwrap_or_default();
-        eprintln!("filter-agent: {place}{}", finding.text);
-    }
-    Ok(())
-}
-
 impl Daemon {
     /// Puts a policy in force in place of the present one, which goes on
     /// whole when anything fails.
-    pub(super) fn put_in_force(&self, read: Read, who: &Who) -> Result<Applied, Failure> {
-        let done = self.try_put_in_force(read, who);
+    pub(super) fn put_in_force(
+        &self,
+        read: Read,
+        who: &Who,
+        occasion: Occasion,
+    ) -> Result<Applied, Failure> {
+        let done = self.try_put_in_force(read, who, occasion);
         if done.is_err() {
             self.counts.apply_failures.fetch_add(1, Ordering::Relaxed);
         }
@@ -141,14 +133,23 @@ impl Daemon {
     /// `applying`: rooms are closed and hosts blocked meanwhile. What was
     /// changed since is read again behind the locks, before the first packet
     /// meets the new image.
-    fn try_put_in_force(&self, read: Read, who: &Who) -> Result<Applied, Failure> {
+    fn try_put_in_force(
+        &self,
+        read: Read,
+        who: &Who,
+        occasion: Occasion,
+    ) -> Result<Applied, Failure> {
         let begun = Instant::now();
         let _alone = alone(&self.applying)?;
+        if self.off.load(Ordering::Relaxed) {
+            return Err(Failure::new(Code::Refused, "the filter was taken off"));
+        }
+        look_first(&self.options, &read.policy, occasion)?;
         let before = self.in_force();
         let changes = changes(&before.policy, &read.policy);
         let holds = doors::Holds::at(&mut self.store(), Timestamp::now())?;
         let filter = Filter::open(&self.options.pins).map_err(|error| kernel(&error))?;
-        let mut ready = Ready::make(&self.options, read, &filter, &holds, false)?;
+        let mut ready = Ready::make(&self.options, read, &filter, &holds, occasion)?;
         let warnings = warnings(&ready.lists);
 
         let mut store = self.store();
@@ -160,7 +161,7 @@ impl Daemon {
             // another room between the swap and their being written anew.
             core.replace_overrides(&holds.blocks_only())?;
         }
-        let swapped = ready.swap(&mut core.filter, &who.name, begun, &before.interfaces);
+        let swapped = ready.swap(&mut core.filter, &who.name, begun);
         let (in_force, mut swapped) = match swapped {
             Ok(done) => done,
             Err(failure) => {
@@ -210,8 +211,10 @@ impl Daemon {
     ) -> Result<Applied, Failure> {
         let begun = Instant::now();
         let before = self.in_force();
+        // Nobody needs them here; what is missing is to be told.
+        interfaces::present(&read.policy, Occasion::Asked)?;
         let filter = Filter::open(&self.options.pins).map_err(|error| kernel(&error))?;
-        let built = compile(&self.options, &read.policy, &filter, false)?;
+        let built = compile(&self.options, &read.policy, &filter, Occasion::Asked)?;
         let applied = Applied {
             in_force: false,
             generation: before.generation,
@@ -250,7 +253,7 @@ impl Serve<ApplyPolicy> for Daemon {
         if request.dry_run || request.shadow.is_some() {
             self.try_out(read, request.shadow, &peer.who())
         } else {
-            self.put_in_force(read, &peer.who())
+            self.put_in_force(read, &peer.who(), Occasion::Asked)
         }
     }
 }
@@ -267,57 +270,16 @@ fn compile(
     options: &Options,
     policy: &Policy,
     filter: &Filter,
-    lenient: bool,
+    occasion: Occasion,
 ) -> Result<Built, Failure> {
-    let links = interfaces(policy)?
-        .into_iter()
-        .filter(|interface| interface.side == Side::Lan)
-        .map(|interface| interface.ifindex)
-        .collect();
     let copies = build::copies(&state_folder(options, policy))?;
     let place = Place {
         generation: filter.next_generation().map_err(|error| kernel(&error))?,
-        links,
+        links: interfaces::links(policy),
         secret: &filter.secret(),
         copies: &copies,
     };
-    build::build(policy, place, Timestamp::now(), lenient)
-}
-
-fn sides(policy: &Policy) -> impl Iterator<Item = (&str, Side)> {
-    let lan = policy.network.lan.iter().map(|name| (&**name, Side::Lan));
-    lan.chain(policy.network.wan.iter().map(|name| (&**name, Side::Wan)))
-}
-
-fn attach_mode(policy: &Policy) -> Mode {
-    if policy.network.generic {
-        Mode::NativeOrGeneric
-    } else {
-        Mode::Native
-    }
-}
-
-fn interfaces(policy: &Policy) -> Result<Vec<k::Interface>, Failure> {
-    sides(policy)
-        .map(|(name, side)| {
-            let ifindex = nix::net::if_::if_nametoindex(name).map_err(|_| {
-                Failure::new(
-                    Code::PolicyError,
-                    format!(
-                        "{}: [network] names the interface {name}, which this machine does not \
-                         have; `ip link` shows those it has",
-                        policy.path.display()
-                    ),
-                )
-            })?;
-            Ok(k::Interface {
-                name: name.to_owned(),
-                ifindex,
-                side,
-                mode: attach_mode(policy),
-            })
-        })
-        .collect()
+    build::build(policy, place, Timestamp::now(), occasion == Occasion::Start)
 }
 
 /// A policy whose image is in the kernel and not in force.
@@ -327,6 +289,7 @@ struct Ready {
     interfaces: Vec<k::Interface>,
     /// Group in each room, as the image has it.
     groups: Vec<u16>,
+    links: [u32; MAX_LINKS],
     lists: Vec<List>,
 }
 
@@ -336,10 +299,10 @@ impl Ready {
         read: Read,
         filter: &Filter,
         holds: &doors::Holds,
-        lenient: bool,
+        occasion: Occasion,
     ) -> Result<Self, Failure> {
-        let built = compile(options, &read.policy, filter, lenient)?;
-        let interfaces = interfaces(&read.policy)?;
+        let interfaces = interfaces::present(&read.policy, occasion)?;
+        let built = compile(options, &read.policy, filter, occasion)?;
         let groups: Vec<u16> = built.image.rooms.iter().map(|room| room.group).collect();
         let doors = doors::doors(&read.policy, &groups, holds, clock());
         let page = page::page(read.policy.settings.contact.as_deref());
@@ -351,6 +314,7 @@ impl Ready {
             prepared,
             interfaces,
             groups,
+            links: built.image.config.links,
             lists: built.lists,
         })
     }
@@ -368,33 +332,20 @@ impl Ready {
         filter: &mut Filter,
         by: &str,
         begun: Instant,
-        before: &[Interface],
     ) -> Result<(InForce, Swapped), Failure> {
         let swapped = filter
             .swap(self.prepared, &self.interfaces)
             .map_err(|error| kernel(&error))?;
-        let shown = self
-            .interfaces
-            .iter()
-            .map(|interface| Interface {
-                name: interface.name.clone(),
-                side: match interface.side {
-                    Side::Lan => "lan".to_owned(),
-                    Side::Wan => "wan".to_owned(),
-                },
-                mode: mode(&swapped, interface, before),
-            })
-            .collect();
         let in_force = InForce {
             policy: self.read.policy,
             text: self.read.text,
             generation: swapped.generation,
             groups: self.groups,
+            links: self.links,
             applied: Timestamp::now(),
             by: by.to_owned(),
             load: begun.elapsed(),
             lists: self.lists,
-            interfaces: shown,
         };
         Ok((in_force, swapped))
     }
@@ -405,24 +356,6 @@ impl Ready {
 fn complain(swapped: Swapped) {
     for leftover in swapped.clean() {
         eprintln!("filter-agent: {leftover}");
-    }
-}
-
-/// How the XDP program of an interface hangs there now. One that was only
-/// replaced hangs as before; an agent before this one knew how.
-fn mode(swapped: &Swapped, interface: &k::Interface, before: &[Interface]) -> String {
-    let attached = swapped.attached.iter().find(|(hook, attached)| {
-        hook.ifindex == interface.ifindex
-            && matches!(attached, k::Attached::Native | k::Attached::Generic)
-    });
-    if let Some((_, attached)) = attached {
-        return attached.name().to_owned();
-    }
-    let before = before.iter().find(|before| before.name == interface.name);
-    match before {
-        Some(before) => before.mode.clone(),
-        None if interface.mode == Mode::Native => k::Attached::Native.name().to_owned(),
-        None => "native or generic".to_owned(),
     }
 }
 

@@ -1,11 +1,13 @@
 //! Commands that change something: doors, leases, grants, blocks, incidents.
 
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 
 use ipnet::IpNet;
 use jiff::{SignedDuration, Timestamp};
 
 use super::doors::{self, Target};
+use super::interfaces::sides;
 use super::{Core, Daemon, host_wrong, kernel};
 use crate::calendar::state_at;
 use crate::control::api::{
@@ -165,7 +167,7 @@ impl Serve<AddBlock> for Daemon {
     fn serve(&self, peer: &Peer, request: AddBlock) -> Result<Block, Failure> {
         self.block(
             &peer.who(),
-            &canonical(&request.target)?,
+            &self.foreign(&canonical(&request.target)?)?,
             Kind::Block,
             request.reason.as_deref(),
         )
@@ -250,16 +252,14 @@ impl Serve<UpdateLists> for Daemon {
 
 impl Serve<Detach> for Daemon {
     fn serve(&self, peer: &Peer, request: Detach) -> Result<Detached, Failure> {
-        let interfaces: Vec<String> = self
-            .in_force()
-            .interfaces
-            .iter()
-            .map(|interface| interface.name.clone())
-            .collect();
+        let in_force = self.in_force();
+        let named = sides(&in_force.policy);
+        let interfaces: Vec<String> = named.map(|(name, _)| name.to_owned()).collect();
         // An apply that is under way would put it on again.
         let _alone = self.applying.lock().unwrap_or_else(PoisonError::into_inner);
         let core = self.core();
         Filter::detach(&self.options.pins).map_err(|error| kernel(&error))?;
+        self.off.store(true, Ordering::Relaxed);
         drop(core);
         self.store().change(&peer.who(), Timestamp::now(), |_| {
             Ok(Change::new("detach", interfaces.join(" "), ()).why(Some(&request.reason)))
@@ -270,6 +270,20 @@ impl Serve<Detach> for Daemon {
 }
 
 impl Daemon {
+    /// Refuses what lies in the school's own networks: those always pass, and
+    /// a block of them would be in force in words only.
+    fn foreign(&self, target: &str) -> Result<String, Failure> {
+        let in_force = self.in_force();
+        let own = in_force.policy.network.own.iter();
+        match target.parse::<IpNet>() {
+            Ok(range) if own.clone().any(|own| own.contains(&range)) => Err(Failure::new(
+                Code::Refused,
+                Said::new(Message::OwnNeverBlocked).with("target", target),
+            )),
+            _ => Ok(target.to_owned()),
+        }
+    }
+
     /// The kernel first: the block is in force before the disk is asked, and
     /// an apply that reads the store meanwhile does not undo it.
     fn block(

@@ -95,6 +95,11 @@ impl Serve<StatusQuery> for Daemon {
         let aside = store.set_aside();
         warnings.extend(aside.map(|why| Said::new(Message::StoreSetAside).with("why", why)));
         drop(store);
+        let interfaces = self.interfaces(&in_force);
+        warnings.extend(self.loose_warnings(&interfaces));
+        let no_metrics = self.no_metrics.lock();
+        let no_metrics = no_metrics.unwrap_or_else(PoisonError::into_inner).clone();
+        warnings.extend(no_metrics.map(|why| Said::new(Message::MetricsDown).with("why", why)));
         for list in &in_force.lists {
             if let Some(problem) = &list.problem {
                 let said = Said::new(Message::ListProblem).with("category", &list.category);
@@ -114,7 +119,7 @@ impl Serve<StatusQuery> for Daemon {
             applied: in_force.applied,
             applied_by: in_force.by.clone(),
             load_ms: in_force.load.as_millis() as u64,
-            interfaces: in_force.interfaces.clone(),
+            interfaces,
             rooms: in_force.policy.rooms.len(),
             rooms_open,
             known_until: self
@@ -331,10 +336,10 @@ impl Daemon {
             policy_age_seconds: seconds(in_force.applied),
             policy_load_seconds: in_force.load.as_secs_f64(),
             apply_failures: self.counts.apply_failures.load(Ordering::Relaxed),
-            attached: in_force
-                .interfaces
-                .iter()
-                .map(|i| (i.name.clone(), i.side.clone(), i.mode.clone()))
+            attached: self
+                .interfaces(&in_force)
+                .into_iter()
+                .map(|i| (i.name, i.side, i.mode))
                 .collect(),
             lists,
             maps,

@@ -7,6 +7,7 @@ mod doors;
 mod events;
 mod explain;
 mod inspect;
+mod interfaces;
 mod notify;
 mod page;
 mod rehearse;
@@ -16,19 +17,20 @@ mod watch;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
+use filter_ebpf::abi::MAX_LINKS;
 use jiff::Timestamp;
 use tokio::sync::{Notify, mpsc};
 
 use crate::calendar::access::Clock;
-use crate::control::api::{Interface, List};
+use crate::control::api::List;
 use crate::control::{Code, Failure};
 use crate::kernel::{
-    AccessMap, Counters, Filter, Generation, KernelError, Overrides, monotonic_now,
+    AccessMap, Counters, Filter, Generation, KernelError, Lock, Overrides, monotonic_now,
 };
 use crate::metrics::Totals;
 use crate::policy::{Door, HostError, Policy};
@@ -69,10 +71,15 @@ pub(crate) struct Daemon {
     notifier: notify::Notifier,
     counts: Counts,
     fill: Mutex<Option<Fill>>,
+    /// Why the filter does not hang on an interface that is there.
+    trouble: Mutex<Option<String>>,
+    /// Why there are no metrics.
+    no_metrics: Mutex<Option<String>>,
     /// Something changed that the clockwork must look at.
     wake: Notify,
-    /// The filter was taken off: the agent ends.
+    /// The filter was taken off: the agent ends, and puts nothing on again.
     stop: Notify,
+    off: AtomicBool,
 }
 
 /// When the shares of maps in use were counted, and the shares.
@@ -102,6 +109,8 @@ struct Core {
     blocking: Vec<String>,
     /// Counters of images that are gone.
     totals: Totals,
+    /// Two agents must not serve one filter.
+    _lock: Lock,
 }
 
 impl std::fmt::Debug for Core {
@@ -120,11 +129,12 @@ struct InForce {
     generation: u32,
     /// Group in each room, as the image has it.
     groups: Vec<u16>,
+    /// Interfaces that the image knows rooms behind.
+    links: [u32; MAX_LINKS],
     applied: Timestamp,
     by: String,
     load: Duration,
     lists: Vec<List>,
-    interfaces: Vec<Interface>,
 }
 
 impl InForce {
@@ -150,7 +160,7 @@ impl InForce {
             Failure::not_found(
                 Said::new(Message::NoSuchRoom)
                     .with("room", name)
-                    .with("rooms", self.room_names().join(", ")),
+                    .with("rooms", self.policy.rooms_as_typed()),
             )
         })
     }

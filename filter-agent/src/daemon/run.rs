@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::net::SocketAddr;
 use std::os::unix::net::UnixDatagram;
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -18,6 +19,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::apply::{self, Read};
 use super::doors::Holds;
+use super::interfaces::{self, Occasion};
 use super::{Counts, Daemon, Options, build, notify, state_folder, store_file, watch};
 use crate::control::api::{
     AddBlock, AddGrant, ApplyPolicy, AuditFilter, BlocksQuery, CloseIncident, CouncilDecision,
@@ -37,6 +39,8 @@ use crate::store::{Store, Who, generations};
 const REWRITE: SignedDuration = SignedDuration::from_hours(6);
 /// Retention, the store's health, lists that are due.
 const CHORES: Duration = Duration::from_secs(30);
+/// When the metrics' address was taken.
+const METRICS_AGAIN: Duration = Duration::from_secs(10);
 
 /// Runs the agent until it is told to stop. The filter stays.
 ///
@@ -54,6 +58,10 @@ pub fn run(options: Options) -> Result<(), Failure> {
 }
 
 async fn live(options: Options) -> Result<(), Failure> {
+    if !nix::unistd::geteuid().is_root() {
+        let text = "loading programs needs root; start the agent by systemd, or with sudo";
+        return Err(Failure::new(Code::Refused, text));
+    }
     let (read, mut store) = first(&options)?;
     let socket = options
         .socket
@@ -63,15 +71,6 @@ async fn live(options: Options) -> Result<(), Failure> {
     // The socket is a lock too: two agents must not serve one filter.
     let listener = server::bind(&socket, options.socket_group.as_deref())
         .map_err(|error| Failure::new(Code::Refused, format!("{}: {error}", socket.display())))?;
-    let metrics = match metrics {
-        Some(address) => Some(TcpListener::bind(address).await.map_err(|error| {
-            Failure::new(
-                Code::Refused,
-                format!("[metrics] address {address}: {error}; choose another in the policy"),
-            )
-        })?),
-        None => None,
-    };
     let core = apply::start(&options, read, &mut store)?;
     let mut events = Events::open(&core.filter).map_err(|error| super::kernel(&error))?;
     let daemon = Arc::new(Daemon {
@@ -87,13 +86,15 @@ async fn live(options: Options) -> Result<(), Failure> {
         notifier: notify::Notifier::start().map_err(|error| internal(&error))?,
         counts: Counts::default(),
         fill: Mutex::default(),
+        trouble: Mutex::default(),
+        no_metrics: Mutex::default(),
         wake: Notify::new(),
         stop: Notify::new(),
+        off: AtomicBool::new(false),
     });
     tokio::spawn(server::run(listener, routes(&daemon)));
-    if let Some(listener) = metrics {
-        let daemon = Arc::clone(&daemon);
-        tokio::spawn(crate::metrics::serve(listener, move || daemon.metrics()));
+    if let Some(address) = metrics {
+        tokio::spawn(serve_metrics(Arc::clone(&daemon), address));
     }
     let taker = Arc::clone(&daemon);
     tokio::spawn(async move {
@@ -106,6 +107,7 @@ async fn live(options: Options) -> Result<(), Failure> {
     tokio::spawn(Arc::clone(&daemon).keep_time());
     tokio::spawn(Arc::clone(&daemon).chores());
     watch_clock(Arc::clone(&daemon)).map_err(|error| internal(&error))?;
+    interfaces::watch(Arc::clone(&daemon)).map_err(|error| internal(&error))?;
     announce("READY=1");
     eprintln!(
         "filter-agent: generation {} of {} is in force; commands at {}",
@@ -135,6 +137,28 @@ async fn live(options: Options) -> Result<(), Failure> {
     let _ = std::fs::remove_file(&socket);
     eprintln!("filter-agent: leaving; what is in the kernel still filters");
     Ok(())
+}
+
+/// Serves the metrics. An address that is taken is no reason not to filter.
+async fn serve_metrics(daemon: Arc<Daemon>, address: SocketAddr) {
+    let note = |why: Option<String>| {
+        let known = daemon.no_metrics.lock();
+        let mut known = known.unwrap_or_else(PoisonError::into_inner);
+        if let Some(why) = why.as_ref().filter(|why| known.as_ref() != Some(*why)) {
+            eprintln!("filter-agent: no metrics: {why}; filtering goes on without them");
+        }
+        *known = why;
+    };
+    let listener = loop {
+        match TcpListener::bind(address).await {
+            Ok(listener) => break listener,
+            Err(error) => note(Some(format!("[metrics] listen = \"{address}\": {error}"))),
+        }
+        tokio::time::sleep(METRICS_AGAIN).await;
+    };
+    note(None);
+    let page = Arc::clone(&daemon);
+    crate::metrics::serve(listener, move || page.metrics()).await;
 }
 
 /// The policy to start with: the file, or the last one that was in force when
@@ -370,7 +394,7 @@ impl Daemon {
             }
         }
         let read = Read::text(in_force.text.clone(), &policy.path)?;
-        self.put_in_force(read, who)?;
+        self.put_in_force(read, who, Occasion::Again)?;
         if problems.is_empty() {
             Ok(())
         } else {
@@ -379,10 +403,11 @@ impl Daemon {
     }
 
     /// Builds the image of the same policy anew.
-    fn compile_again(&self) -> Result<(), Failure> {
+    pub(super) fn compile_again(&self) -> Result<(), Failure> {
         let in_force = self.in_force();
         let read = Read::text(in_force.text.clone(), &in_force.policy.path)?;
-        self.put_in_force(read, &Who::agent()).map(drop)
+        self.put_in_force(read, &Who::agent(), Occasion::Again)
+            .map(drop)
     }
 
     /// Writes the doors, which is quick, and leaves the image to the
@@ -399,7 +424,8 @@ impl Daemon {
     /// SIGHUP: the file again.
     fn reload(&self) {
         let path = self.in_force().policy.path.clone();
-        let done = Read::file(&path).and_then(|read| self.put_in_force(read, &Who::agent()));
+        let done = Read::file(&path)
+            .and_then(|read| self.put_in_force(read, &Who::agent(), Occasion::Asked));
         match done {
             Ok(applied) => eprintln!(
                 "filter-agent: generation {} is in force",

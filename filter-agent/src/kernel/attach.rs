@@ -59,6 +59,14 @@ pub enum HookKind {
 impl HookKind {
     const ALL: [Self; 3] = [Self::LanEgress, Self::LanIngress, Self::WanIngress];
 
+    /// The XDP hook of a side.
+    pub(crate) const fn ingress(side: Side) -> Self {
+        match side {
+            Side::Lan => Self::LanIngress,
+            Side::Wan => Self::WanIngress,
+        }
+    }
+
     /// Name of the program in the object.
     pub fn program(self) -> &'static str {
         match self {

@@ -23,6 +23,10 @@ pub enum KernelError {
     },
     #[error("interface {interface}: {problem}")]
     Attach { interface: String, problem: String },
+    #[error(
+        "another filter-agent serves the filter at {0}; stop that one first, or pin elsewhere with --pins"
+    )]
+    Served(PathBuf),
     #[error("{0}")]
     Contents(String),
     #[error("nothing is loaded: start the agent with `filter-agent run`")]

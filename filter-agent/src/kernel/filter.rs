@@ -2,19 +2,21 @@
 //! its place.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::AsFd as _;
 use std::path::Path;
 
 use aya::programs::ProgramInfo;
 use filter_ebpf::abi;
 
 use super::access::AccessMap;
-use super::attach::{self, Attached, Hook, Interface, Pinned};
+use super::attach::{self, Attached, Hook, HookKind, Interface, Pinned, Side};
 use super::contents::Contents;
 use super::counters::Counters;
 use super::error::{KernelError, Result};
 use super::generation::Generation;
 use super::load;
 use super::pins::{self, Pins};
+use super::preflight::netlink::xdp_program;
 use super::shared::Shared;
 use super::swap::{Prepared, take_off};
 use super::{object, sys};
@@ -142,6 +144,55 @@ impl Filter {
             }
         }
         Ok(alive)
+    }
+
+    /// How the XDP program of an interface hangs there, as the kernel tells;
+    /// `None` when it does not.
+    pub fn hangs_on(&self, ifindex: u32, side: Side) -> Option<Attached> {
+        let kind = HookKind::ingress(side);
+        let hook = Hook { kind, ifindex };
+        let ours = match attach::pinned(hook, &self.pins.links()) {
+            Ok(Pinned::Live { program_id, .. }) => Some(program_id),
+            Ok(Pinned::Dead | Pinned::Nothing) => return None,
+            // A filesystem that cannot be read takes no program off.
+            Err(_) => None,
+        };
+        let program = xdp_program(ifindex).ok().flatten()?;
+        let ours = ours.is_none_or(|ours| ours == program.id);
+        ours.then_some(if program.generic {
+            Attached::Generic
+        } else {
+            Attached::Native
+        })
+    }
+
+    /// Hangs the image in force on interfaces that have none yet: those that
+    /// came behind it. It does not know their numbers, so what comes from a
+    /// LAN side is dropped until the next image.
+    ///
+    /// # Errors
+    /// When nothing is loaded, or an interface takes no program; the others
+    /// have theirs.
+    pub fn hang(&self, interfaces: &[Interface]) -> Result<()> {
+        let current = self.current.as_ref().ok_or(KernelError::NotLoaded)?;
+        let links = self.pins.links();
+        let mut done = Ok(());
+        for interface in interfaces {
+            let ifindex = interface.ifindex;
+            let kind = HookKind::ingress(interface.side);
+            let hook = Hook { kind, ifindex };
+            let hung = match attach::pinned(hook, &links)? {
+                Pinned::Live { .. } => continue,
+                Pinned::Dead => take_off(hook, &self.pins),
+                Pinned::Nothing => Ok(()),
+            };
+            let hung = hung.and_then(|()| {
+                let program = current.open(kind.program())?;
+                attach::attach_xdp(hook, interface, program.as_fd(), &links)
+            });
+            done = done.and(hung.map(drop));
+        }
+        done
     }
 
     /// Makes an image beside the present one: maps, verified programs, pins.

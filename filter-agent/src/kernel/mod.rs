@@ -19,6 +19,7 @@ pub mod preflight;
 mod shared;
 mod swap;
 mod sys;
+mod watch;
 mod wire;
 
 pub use access::AccessMap;
@@ -33,7 +34,8 @@ pub use filter::{Applied, Filter, Retired};
 pub use generation::Generation;
 pub use object::object;
 pub use overrides::Overrides;
-pub use pins::DEFAULT_ROOT;
+pub use pins::{DEFAULT_ROOT, Lock};
 pub use shared::{Shared, fresh_secret};
 pub use swap::{Prepared, Swapped};
+pub use watch::LinkWatch;
 pub(crate) use wire::Wire;

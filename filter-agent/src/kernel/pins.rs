@@ -5,11 +5,13 @@
 //! `ROOT/links/HOOK-IFINDEX` the attachments; VERSION is the contract's. A name on a bpf filesystem must not hold a dot, so interfaces
 //! go by their index.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use filter_ebpf::abi;
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
 
 use super::error::{KernelError, Result};
 
@@ -22,6 +24,30 @@ pub(crate) struct GenerationFolder {
     /// It speaks this agent's version of the contract.
     pub ours: bool,
     pub path: PathBuf,
+}
+
+/// Held by the one agent that serves the filter below a root. It goes with
+/// its process, however that ends.
+#[derive(Debug)]
+pub struct Lock(#[expect(dead_code, reason = "held, not read")] Flock<File>);
+
+impl Lock {
+    /// Takes the lock of a root, which is made where there is none.
+    ///
+    /// # Errors
+    /// When another agent has it, or the bpf filesystem cannot be read.
+    pub fn take(root: &Path) -> Result<Self> {
+        make(root)?;
+        let folder =
+            File::open(root).map_err(KernelError::io(format!("cannot open {}", root.display())))?;
+        match Flock::lock(folder, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => Ok(Self(lock)),
+            Err((_, Errno::EWOULDBLOCK)) => Err(KernelError::Served(root.to_owned())),
+            Err((_, error)) => Err(KernelError::io(format!("cannot lock {}", root.display()))(
+                error.into(),
+            )),
+        }
+    }
 }
 
 /// Paths below one root.

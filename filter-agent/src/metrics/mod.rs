@@ -20,7 +20,7 @@ pub struct Snapshot {
     pub policy_age_seconds: f64,
     pub policy_load_seconds: f64,
     pub apply_failures: u64,
-    /// Interface, side, mode.
+    /// Interface, side, mode (`none` where the filter does not hang).
     pub attached: Vec<(String, String, String)>,
     /// Category, position of the list in it from 1, age in seconds.
     pub lists: Vec<(String, usize, f64)>,
@@ -58,11 +58,14 @@ pub fn render(snapshot: &Snapshot) -> Result<String> {
     }
     let attached = page.flags(
         "interface_attached",
-        "An interface that the filter hangs on, and how.",
+        "Whether the filter hangs on an interface of the policy, and how.",
         &["interface", "side", "mode"],
     )?;
     for (interface, side, mode) in &snapshot.attached {
-        attached.with_label_values(&[interface, side, mode]).set(1);
+        let hangs = i64::from(mode != "none");
+        attached
+            .with_label_values(&[interface, side, mode])
+            .set(hangs);
     }
     let lists = page.gauges(
         "list_age_seconds",

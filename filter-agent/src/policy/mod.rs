@@ -55,7 +55,7 @@ pub struct Policy {
 /// Why reading a policy failed.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    #[error("cannot read the policy {path}: {source}; give its path as --policy FILE")]
+    #[error("cannot read the policy {path}: {source}; put it there, or name the file where it is")]
     Io {
         path: PathBuf,
         source: std::io::Error,
@@ -101,6 +101,19 @@ impl Policy {
     /// The folder that list files are relative to.
     pub fn folder(&self) -> &Path {
         self.path.parent().unwrap_or(Path::new(""))
+    }
+
+    /// The rooms' names as one types them on a command line.
+    pub fn rooms_as_typed(&self) -> String {
+        let names: Vec<String> = self
+            .rooms
+            .iter()
+            .map(|room| match room.name.contains(char::is_whitespace) {
+                true => format!("\"{}\"", room.name),
+                false => room.name.clone(),
+            })
+            .collect();
+        names.join(", ")
     }
 
     pub fn room(&self, name: &str) -> Option<usize> {

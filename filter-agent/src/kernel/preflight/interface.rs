@@ -184,15 +184,17 @@ fn offloads(ethtool: &Ethtool, report: &InterfaceReport, side: Side, findings: &
 
 /// A program that is not ours and not a part of ours.
 fn foreign_program(name: &str, ifindex: u32, root: &Path) -> Option<Finding> {
-    let program = netlink::xdp_program(ifindex).ok().flatten()?;
+    let program = netlink::xdp_program(ifindex).ok().flatten()?.id;
     let links = Pins::new(root).links();
     let ours = [HookKind::LanIngress, HookKind::WanIngress]
         .into_iter()
         .any(|kind| {
-            matches!(
-                attach::pinned(Hook { kind, ifindex }, &links),
-                Ok(Pinned::Live { program_id, .. }) if program_id == program
-            )
+            match attach::pinned(Hook { kind, ifindex }, &links) {
+                Ok(Pinned::Live { program_id, .. }) => program_id == program,
+                Ok(Pinned::Dead | Pinned::Nothing) => false,
+                // Whose it is cannot be told; what comes next tells why.
+                Err(_) => true,
+            }
         });
     (!ours).then(|| {
         Finding::fatal(

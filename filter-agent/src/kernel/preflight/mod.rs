@@ -2,7 +2,7 @@
 
 mod ethtool;
 mod interface;
-mod netlink;
+pub(super) mod netlink;
 mod system;
 
 use std::path::Path;

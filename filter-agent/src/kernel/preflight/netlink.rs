@@ -9,15 +9,26 @@ use nix::sys::socket::{
 
 /// Attributes of include/uapi/linux/if_link.h.
 const IFLA_XDP: u16 = 43;
+const IFLA_XDP_ATTACHED: u16 = 2;
 const IFLA_XDP_PROG_ID: u16 = 4;
+/// `XDP_ATTACHED_SKB`: in the network stack.
+const ATTACHED_GENERIC: u8 = 2;
 /// Flags in the upper bits of an attribute's type.
 const TYPE_MASK: u16 = 0x3fff;
 /// `struct nlmsghdr` and `struct ifinfomsg`.
 const HEADER: usize = 16;
 const IFINFO: usize = 16;
 
-/// Number of the XDP program on an interface, if any.
-pub(super) fn xdp_program(ifindex: u32) -> io::Result<Option<u32>> {
+/// The XDP program on an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::kernel) struct XdpProgram {
+    pub(in crate::kernel) id: u32,
+    /// It runs in the network stack instead of the driver.
+    pub(in crate::kernel) generic: bool,
+}
+
+/// The XDP program on an interface, if any.
+pub(in crate::kernel) fn xdp_program(ifindex: u32) -> io::Result<Option<XdpProgram>> {
     let socket = socket(
         AddressFamily::Netlink,
         SockType::Raw,
@@ -41,11 +52,15 @@ pub(super) fn xdp_program(ifindex: u32) -> io::Result<Option<u32>> {
         return Err(io::Error::other("the kernel does not know the interface"));
     }
     let attributes = answer.get(HEADER + IFINFO..).unwrap_or_default();
-    Ok(find(attributes, IFLA_XDP)
-        .and_then(|xdp| find(xdp, IFLA_XDP_PROG_ID))
-        .and_then(|id| id.first_chunk())
-        .map(|id| u32::from_ne_bytes(*id))
-        .filter(|id| *id != 0))
+    let xdp = find(attributes, IFLA_XDP).unwrap_or_default();
+    let id = find(xdp, IFLA_XDP_PROG_ID).and_then(|id| id.first_chunk());
+    let attached = find(xdp, IFLA_XDP_ATTACHED).and_then(<[u8]>::first);
+    Ok(id
+        .map(|id| XdpProgram {
+            id: u32::from_ne_bytes(*id),
+            generic: attached == Some(&ATTACHED_GENERIC),
+        })
+        .filter(|program| program.id != 0))
 }
 
 /// The value of an attribute in a row of them.
