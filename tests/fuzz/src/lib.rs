@@ -128,4 +128,5 @@ explained! {
     DnsAnswer = "dns-answer";
     DnsQuestions = "dns-questions";
     DnsPointers = "dns-pointers";
+    DnsOverlap = "dns-overlap";
 }

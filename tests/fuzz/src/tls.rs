@@ -131,7 +131,7 @@ fn tls_parser(input: &[u8], facts: &mut Facts) -> Said {
         if message.len() >= 4 {
             match parse_tls_message_handshake(&message) {
                 Ok((behind, TlsMessage::Handshake(TlsMessageHandshake::ClientHello(hello)))) => {
-                    let next = behind.first().or_else(|| left.get(5));
+                    let next = behind.first().or_else(|| handshake(left));
                     facts.second_hello = next == Some(&1);
                     return client_hello(&hello, &message, facts);
                 }
@@ -159,6 +159,18 @@ fn tls_parser(input: &[u8], facts: &mut Facts) -> Said {
             Err(_) => return Said::Refused,
         }
     }
+}
+
+/// The first byte of the next handshake message, behind other records.
+fn handshake(mut records: &[u8]) -> Option<&u8> {
+    while let [kind, _, _, high, low, rest @ ..] = records {
+        let len = usize::from(u16::from_be_bytes([*high, *low]));
+        if *kind == 22 && len != 0 {
+            return rest.first();
+        }
+        records = rest.get(len..)?;
+    }
+    None
 }
 
 fn client_hello(hello: &TlsClientHelloContents<'_>, message: &[u8], facts: &mut Facts) -> Said {

@@ -6,7 +6,7 @@ use filter_ebpf::abi::{Hello, Reason};
 use filter_ebpf::inspect::dns::{Framing, feed, query};
 use filter_ebpf::inspect::{CHUNK, Chunk, Progress};
 use hickory_proto::op::{Header, MessageType, Query};
-use hickory_proto::serialize::binary::{BinDecodable as _, BinDecoder};
+use hickory_proto::serialize::binary::{BinDecodable as _, BinDecoder, DecodeError};
 
 use crate::ours::{Answer, told};
 use crate::{Explained, Random};
@@ -72,9 +72,12 @@ struct Seen {
     last: u16,
 }
 
-fn look(message: &[u8]) -> Option<Seen> {
+/// An error says whether it was no more than a name that a pointer leads into
+/// the middle of.
+fn look(message: &[u8]) -> Result<Seen, bool> {
+    let overlaps = |error: DecodeError| matches!(error, DecodeError::LabelOverlapsWithOther { .. });
     let mut decoder = BinDecoder::new(message);
-    let header = Header::read(&mut decoder).ok()?;
+    let header = Header::read(&mut decoder).map_err(overlaps)?;
     let mut seen = Seen {
         is_answer: header.metadata.message_type == MessageType::Response,
         names: Vec::new(),
@@ -82,12 +85,12 @@ fn look(message: &[u8]) -> Option<Seen> {
         last: 0,
     };
     for _ in 0..seen.questions {
-        let query = Query::read(&mut decoder).ok()?;
+        let query = Query::read(&mut decoder).map_err(overlaps)?;
         let labels: Vec<String> = query.name().iter().map(shown).collect();
         seen.names.push(labels.join("."));
         seen.last = query.query_type().into();
     }
-    Some(seen)
+    Ok(seen)
 }
 
 /// A label as the filter shows it: in lower case, and with `?` for what
@@ -113,22 +116,27 @@ pub(crate) fn hold_against(
     kind: u16,
 ) -> Result<Vec<Explained>, String> {
     let seen = look(message);
-    explain(message, ours, kind, seen.as_ref())
-        .map(|reason| reason.into_iter().collect())
-        .ok_or_else(|| format!("ours: {ours:?} type {kind}, hickory: {seen:?}"))
+    explain(
+        message,
+        ours,
+        kind,
+        seen.as_ref().map_err(|overlaps| *overlaps),
+    )
+    .map(|reason| reason.into_iter().collect())
+    .ok_or_else(|| format!("ours: {ours:?} type {kind}, hickory: {seen:?}"))
 }
 
 fn explain(
     message: &[u8],
     ours: &Answer,
     kind: u16,
-    seen: Option<&Seen>,
+    seen: Result<&Seen, bool>,
 ) -> Option<Option<Explained>> {
-    let Some(seen) = seen else {
-        return Some(match ours {
-            Answer::Failed(_) => None,
-            _ => return None,
-        });
+    let seen = match (seen, ours) {
+        (Ok(seen), _) => seen,
+        (Err(_), Answer::Failed(_)) => return Some(None),
+        (Err(true), Answer::Name(_)) => return Some(Some(Explained::DnsOverlap)),
+        (Err(_), _) => return None,
     };
     let agree = seen.names.windows(2).all(|two| two[0] == two[1]);
     let first = seen.names.first().map(String::as_str).unwrap_or_default();

@@ -23,7 +23,7 @@ pub(crate) const SEEDS: [&[u8]; 6] = [
 pub(crate) fn mutated(seed: &[u8], other: &[u8], random: &mut Random) -> Vec<u8> {
     let mut message = seed.to_vec();
     for _ in 0..=random.below(4) {
-        match random.below(12) {
+        match random.below(13) {
             0 | 1 => recase(&mut message, random),
             2 | 3 => question(&mut message, other, random),
             4 => pointer(&mut message, random),
@@ -31,6 +31,7 @@ pub(crate) fn mutated(seed: &[u8], other: &[u8], random: &mut Random) -> Vec<u8>
             6 => label(&mut message, random),
             7 => option(&mut message, random),
             8 => double(&mut message),
+            9 => flags(&mut message, random),
             _ => change_bytes(Target::Dns, &mut message, other, random),
         }
     }
@@ -121,6 +122,17 @@ fn option(message: &mut Vec<u8>, random: &mut Random) {
     message.extend([0, 12]);
     message.extend((padding as u16).to_be_bytes());
     message.resize(message.len() + padding, 0);
+}
+
+/// An answer, another opcode (NOTIFY, UPDATE, DSO), other bits.
+fn flags(message: &mut [u8], random: &mut Random) {
+    if let Some(byte) = message.get_mut(2) {
+        let opcode = [0, 1, 2, 4, 5, 6, 15][random.below(7)];
+        *byte = opcode << 3 | u8::from(random.below(8) == 0) << 7 | 1;
+    }
+    if let Some(byte) = message.get_mut(3) {
+        *byte = random.number() as u8;
+    }
 }
 
 /// All questions twice.

@@ -73,7 +73,8 @@ impl Ours {
         Judged { outcome, answer }
     }
 
-    fn answer(&self) -> Answer {
+    /// What the hello that is complete asks for.
+    pub fn answer(&self) -> Answer {
         let mut hello: Hello = Hello::EMPTY;
         match walk(&self.hello, &mut hello) {
             Progress::Done(finding) => told(&hello, finding.flags),
@@ -166,6 +167,7 @@ fn compare_with(ours: &mut Ours, input: &[u8]) -> Result<Vec<Explained>, String>
 /// Why nothing came of a connection in which a server without the filter
 /// hears a name.
 fn strictness(packets: &[Packet], said: &[Judged]) -> Option<Explained> {
+    let packets = recipe::packets_of(packets, said.len());
     let stream = Stream::of(packets);
     let same = packets
         .windows(2)

@@ -70,7 +70,8 @@ fn recut(packets: &mut Vec<Packet>, random: &mut Random) {
     }
     let first = packets.first().map_or((Flags::PADDED, 0), |packet| {
         (
-            packet.flags & (Flags::V2 | Flags::OTHER_SALT | Flags::PADDED | Flags::TOKEN),
+            packet.flags
+                & (Flags::V2 | Flags::OTHER_SALT | Flags::PADDED | Flags::TOKEN | Flags::LONG),
             packet.places,
         )
     });
@@ -200,15 +201,38 @@ fn shuffle(packets: &mut Vec<Packet>, random: &mut Random) {
         3 => packets.insert(
             at,
             Packet {
-                flags: Flags::RAW,
-                payload: (0..random.below(60))
-                    .map(|_| random.number() as u8)
-                    .collect(),
+                flags: Flags::RAW | Flags::COALESCED * random.below(2) as u8,
+                payload: other_packet(random),
                 ..Packet::default()
             },
         ),
         _ => packets.swap(at, to),
     }
+}
+
+/// What is no Initial: junk, 0-RTT, Handshake or Retry of both versions, a
+/// version nobody knows or one to be greased, and a short header.
+fn other_packet(random: &mut Random) -> Vec<u8> {
+    const KINDS: [[u8; 5]; 7] = [
+        [0xd0, 0, 0, 0, 1],
+        [0xe0, 0, 0, 0, 1],
+        [0xf0, 0, 0, 0, 1],
+        [0xe0, 0x6b, 0x33, 0x43, 0xcf],
+        [0xc0, 0x6b, 0x33, 0x43, 0xcf],
+        [0xc0, 0, 0, 0, 9],
+        [0xca, 0x1a, 0x2a, 0x3a, 0x4a],
+    ];
+    let mut packet: Vec<u8> = (0..random.below(60))
+        .map(|_| random.number() as u8)
+        .collect();
+    let kind = random.below(KINDS.len() + 2);
+    if let Some(kind) = KINDS.get(kind) {
+        let connection = [8, 0x83, 0x94, 0xc8, 0xf0, 0x3e, 0x51, 0x57, 0x08, 0, 30];
+        packet.splice(0..0, kind.iter().copied().chain(connection));
+    } else if let Some(first) = packet.first_mut() {
+        *first = 0x40 | *first & 0x3f;
+    }
+    packet
 }
 
 /// How a packet is protected and addressed.
@@ -232,7 +256,10 @@ fn header(packets: &mut [Packet], random: &mut Random) {
         4 => packet.flags ^= Flags::OTHER_SALT,
         5 => packet.places = places,
         6 => packet.number = places,
-        7 => packet.flags ^= [Flags::PADDED, Flags::TOKEN][usize::from(version)],
+        7 => {
+            let flags = [Flags::PADDED, Flags::TOKEN, Flags::LONG];
+            packet.flags ^= flags[random.below(flags.len())];
+        }
         _ => {
             packet.flags |= Flags::PATCHED;
             // The header's bytes, more often than not.

@@ -33,6 +33,8 @@ impl Flags {
     pub(super) const PATCHED: u8 = 32;
     /// An empty token becomes one of eleven bytes.
     pub(super) const TOKEN: u8 = 64;
+    /// The token is longer by [`LONG_TOKEN`] bytes.
+    pub(super) const LONG: u8 = 128;
 }
 
 /// Connection IDs of the header and behind the keys.
@@ -43,6 +45,7 @@ const IDS: [&[u8]; 4] = [
     &[],
 ];
 const WIRE: [u32; 2] = [1, 0x6b33_43cf];
+const LONG_TOKEN: usize = 300;
 /// Packets of one recipe; the rest is not looked at.
 const MOST: usize = 12;
 /// Bytes of a payload that fill the smallest datagram of a client (RFC 9000
@@ -98,11 +101,13 @@ impl Packet {
         to.push(IDS[id].len() as u8);
         to.extend(IDS[id]);
         to.push(0);
-        if self.has(Flags::TOKEN) {
-            to.push(11);
-            to.extend([0x77; 11]);
+        let token = if self.has(Flags::TOKEN) { 11 } else { 0 };
+        if self.has(Flags::LONG) {
+            to.extend((0x4000 | (token + LONG_TOKEN) as u16).to_be_bytes());
+            to.resize(to.len() + token + LONG_TOKEN, 0x77);
         } else {
-            to.push(0);
+            to.push(token as u8);
+            to.resize(to.len() + token, 0x77);
         }
         let plain = self.plain();
         let length = (number_len + plain.len() + 16) as u16;
@@ -190,6 +195,15 @@ pub(super) fn write(packets: &[Packet]) -> Vec<u8> {
         }
     }
     output
+}
+
+/// The packets that lie in the first `datagrams` datagrams.
+pub(super) fn packets_of(packets: &[Packet], datagrams: usize) -> &[Packet] {
+    let begins = |(i, packet): &(usize, &Packet)| *i == 0 || !packet.has(Flags::COALESCED);
+    let next = packets.iter().enumerate().filter(begins).nth(datagrams);
+    packets
+        .get(..next.map_or(packets.len(), |(i, _)| i))
+        .unwrap_or_default()
 }
 
 /// The datagrams, sealed.
