@@ -201,7 +201,7 @@ fn shuffle(packets: &mut Vec<Packet>, random: &mut Random) {
         3 => packets.insert(
             at,
             Packet {
-                flags: Flags::RAW | Flags::COALESCED * random.below(2) as u8,
+                flags: Flags::RAW | (Flags::COALESCED * random.below(2) as u8),
                 payload: other_packet(random),
                 ..Packet::default()
             },
