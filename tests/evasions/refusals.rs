@@ -158,7 +158,7 @@ fn a_refusal_without_a_look_is_told_too() {
     let packet = Initial::new(DCID).padded(&crypto(0, &hello(ALLOWED, 0)));
     let locked = format!("10.10.0.5:{client}");
     let asked = tagged(10, &udp(&locked, "203.0.113.9:443", &packet));
-    let outcome = judge(&[asked.clone()]).unwrap();
+    let outcome = judge(std::slice::from_ref(&asked)).unwrap();
     outcome.verdicts(&[deny(Reason::Locked)]);
     offered(&asked, &outcome, 0, RESERVED);
 }

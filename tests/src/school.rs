@@ -181,13 +181,13 @@ impl Case {
     /// Whether everything went as it must, the time included: what is refused
     /// is refused at once.
     pub fn holds(&self, outcome: &Outcome) -> bool {
-        let seen = match (self.expected, outcome.visit.seen) {
+        let seen = matches!(
+            (self.expected, outcome.visit.seen),
             (Expected::Answer, Seen::Answer)
-            | (Expected::Page, Seen::Page)
-            | (Expected::Refusal, Seen::Refused)
-            | (Expected::Silence, Seen::Silence) => true,
-            _ => false,
-        };
+                | (Expected::Page, Seen::Page)
+                | (Expected::Refusal, Seen::Refused)
+                | (Expected::Silence, Seen::Silence)
+        );
         // Some are slow to start and do not tell how long that took.
         let in_time = !self.client.tells_time()
             || self.expected != Expected::Refusal

@@ -49,7 +49,7 @@ fn fetch(session: &mut ClientConnection, host: &str, server: SocketAddr) -> Resu
     let mut answer = Vec::new();
     match stream.read_to_end(&mut answer) {
         // The server ends without a close_notify.
-        Err(error) if answer.is_empty() => return Err(error.into()),
+        Err(error) if answer.is_empty() => Err(error.into()),
         _ => Ok(String::from_utf8_lossy(&answer).into_owned()),
     }
 }

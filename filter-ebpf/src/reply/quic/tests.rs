@@ -46,11 +46,14 @@ fn hex(text: &str) -> Vec<u8> {
         .collect()
 }
 
+/// Version, both IDs, the ID behind the keys where it is another, the packet.
+type Close<'a> = (u32, &'a [u8], &'a [u8], Option<&'a [u8]>, &'a str);
+
 #[test]
 fn closes_as_sealed_by_aioquic() {
     let mut turned = LONG;
     turned.reverse();
-    let cases: [(u32, &[u8], &[u8], Option<&[u8]>, &str); 4] = [
+    let cases: [Close<'_>; 4] = [
         (
             V1,
             &DCID,
