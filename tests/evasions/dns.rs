@@ -11,22 +11,22 @@ use super::stream::{
 };
 
 /// In the school's own networks, and beyond.
-const SCHOOL: [u8; 4] = [172, 16, 0, 53];
-const FOREIGN: [u8; 4] = [93, 184, 216, 34];
+pub(crate) const SCHOOL: [u8; 4] = [172, 16, 0, 53];
+pub(crate) const FOREIGN: [u8; 4] = [93, 184, 216, 34];
 /// Rooms by their VLAN.
-const OPEN: u16 = 10;
+pub(crate) const OPEN: u16 = 10;
 const STRICT: u16 = 20;
 const TEACHERS: u16 = 30;
-const PUPILS: u16 = 60;
+pub(crate) const PUPILS: u16 = 60;
 
-const A: u16 = 1;
+pub(crate) const A: u16 = 1;
 const AAAA: u16 = 28;
 const SVCB: u16 = 64;
-const HTTPS: u16 = 65;
+pub(crate) const HTTPS: u16 = 65;
 
-const PASS: (Verdict, Reason) = (Verdict::Pass, Reason::OwnNetwork);
+pub(crate) const PASS: (Verdict, Reason) = (Verdict::Pass, Reason::OwnNetwork);
 
-fn labels(name: &str) -> Vec<u8> {
+pub(crate) fn labels(name: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
     for label in name.split('.').filter(|label| !label.is_empty()) {
         bytes.push(label.len() as u8);
@@ -37,7 +37,7 @@ fn labels(name: &str) -> Vec<u8> {
 }
 
 /// A message with these questions.
-fn message(questions: &[(Vec<u8>, u16)], edns: bool) -> Vec<u8> {
+pub(crate) fn message(questions: &[(Vec<u8>, u16)], edns: bool) -> Vec<u8> {
     let mut bytes = vec![0x12, 0x34, 1, 0, 0, questions.len() as u8, 0, 0, 0, 0, 0];
     bytes.push(u8::from(edns));
     for (name, kind) in questions {
@@ -51,12 +51,12 @@ fn message(questions: &[(Vec<u8>, u16)], edns: bool) -> Vec<u8> {
     bytes
 }
 
-fn ask(name: &str, kind: u16) -> Vec<u8> {
+pub(crate) fn ask(name: &str, kind: u16) -> Vec<u8> {
     message(&[(labels(name), kind)], true)
 }
 
 /// A datagram from ports of its own, so that cases share no flow.
-fn datagram(vlan: u16, server: [u8; 4], port: u16, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn datagram(vlan: u16, server: [u8; 4], port: u16, payload: &[u8]) -> Vec<u8> {
     static NEXT: AtomicU16 = AtomicU16::new(30_000);
     let client = NEXT.fetch_add(1, Ordering::Relaxed);
     from(client, vlan, server, port, payload)
@@ -78,7 +78,7 @@ fn from(client: u16, vlan: u16, server: [u8; 4], port: u16, payload: &[u8]) -> V
 }
 
 /// Asks the school's resolver.
-fn asked(vlan: u16, messages: &[Vec<u8>]) -> Outcome {
+pub(crate) fn asked(vlan: u16, messages: &[Vec<u8>]) -> Outcome {
     let frames: Vec<Vec<u8>> = messages
         .iter()
         .map(|message| datagram(vlan, SCHOOL, 53, message))
@@ -242,12 +242,12 @@ fn d03_no_keys_for_encrypted_names() {
 }
 
 /// Messages as they lie in a TCP stream (RFC 1035 §4.2.2).
-fn stream(messages: &[Vec<u8>]) -> Vec<u8> {
+pub(crate) fn stream(messages: &[Vec<u8>]) -> Vec<u8> {
     let framed = |message: &Vec<u8>| [&(message.len() as u16).to_be_bytes()[..], message].concat();
     messages.iter().flat_map(framed).collect()
 }
 
-fn resolve(server: [u8; 4], segments: Vec<Segment>) -> Connection {
+pub(crate) fn resolve(server: [u8; 4], segments: Vec<Segment>) -> Connection {
     Connection::new(segments).server(server).port(53)
 }
 
@@ -320,7 +320,7 @@ fn d01_what_is_no_query_ends_the_connection() {
         assert_eq!(journey.reached, reached, "{}", journey.outcome.table());
     }
     // What could not be compared when it is sent again is not taken.
-    let long = stream(&vec![ask("a.example", A); 200]);
+    let long = stream(&vec![ask("a.example", A); 300]);
     let journey = resolve(SCHOOL, pieces(&long, 400)).judge().unwrap();
     assert!(!journey.reached);
     assert_eq!(journey.reason(), Reason::HelloTooLong);

@@ -17,3 +17,5 @@ mod refusals;
 mod stream;
 mod tcp;
 mod tls;
+mod variants;
+mod wire;

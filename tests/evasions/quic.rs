@@ -20,11 +20,11 @@ pub(crate) const OTHER: &[u8] = &[9, 8, 7, 6, 5, 4, 3, 2, 1, 0];
 /// Smallest datagram with an Initial (RFC 9000 §14.1).
 const DATAGRAM: usize = 1200;
 
-const PENDING: (Verdict, Reason) = (Verdict::Pass, Reason::HelloPending);
-const ALLOW: (Verdict, Reason) = (Verdict::Pass, Reason::DefaultOpen);
-const DENY: (Verdict, Reason) = (Verdict::Reject, Reason::NameDenied);
+pub(crate) const PENDING: (Verdict, Reason) = (Verdict::Pass, Reason::HelloPending);
+pub(crate) const ALLOW: (Verdict, Reason) = (Verdict::Pass, Reason::DefaultOpen);
+pub(crate) const DENY: (Verdict, Reason) = (Verdict::Reject, Reason::NameDenied);
 /// Held back, without a verdict about the connection.
-const HOLD: (Verdict, Reason) = (Verdict::Drop, Reason::QuicRefused);
+pub(crate) const HOLD: (Verdict, Reason) = (Verdict::Drop, Reason::QuicRefused);
 
 pub(crate) fn deny(reason: Reason) -> (Verdict, Reason) {
     (Verdict::Reject, reason)
@@ -164,7 +164,7 @@ pub(crate) fn frame(client: u16, server: u16, payload: &[u8]) -> Vec<u8> {
 }
 
 /// Judges datagrams from one new port to port 443.
-fn sent(datagrams: &[Vec<u8>]) -> Outcome {
+pub(crate) fn sent(datagrams: &[Vec<u8>]) -> Outcome {
     let client = port();
     let frames: Vec<_> = datagrams
         .iter()
@@ -175,7 +175,7 @@ fn sent(datagrams: &[Vec<u8>]) -> Outcome {
 
 /// The trick with a blocked host ends in its denial, with an allowed host it
 /// works; all datagrams before the last one are judged alike.
-fn both(before: &[(Verdict, Reason)], trick: impl Fn(&str) -> Vec<Vec<u8>>) {
+pub(crate) fn both(before: &[(Verdict, Reason)], trick: impl Fn(&str) -> Vec<Vec<u8>>) {
     for (host, end) in [(BLOCKED, DENY), (ALLOWED, ALLOW)] {
         let outcome = sent(&trick(host));
         outcome.verdicts(&[before, &[end]].concat());

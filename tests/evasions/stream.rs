@@ -210,9 +210,22 @@ impl Connection {
 /// Judges frames by one image, which all cases share.
 pub(crate) fn judge(frames: &[Vec<u8>]) -> Result<Outcome> {
     static SCHOOL: Mutex<Option<Loaded>> = Mutex::new(None);
-    let mut school = SCHOOL.lock().unwrap_or_else(PoisonError::into_inner);
+    judge_by(&SCHOOL, false, frames)
+}
+
+/// The same where nothing passes of a connection whose start was not seen, as
+/// on a network.
+pub(crate) fn strict(frames: &[Vec<u8>]) -> Result<Outcome> {
+    static SCHOOL: Mutex<Option<Loaded>> = Mutex::new(None);
+    judge_by(&SCHOOL, true, frames)
+}
+
+fn judge_by(school: &Mutex<Option<Loaded>>, strict: bool, frames: &[Vec<u8>]) -> Result<Outcome> {
+    let mut school = school.lock().unwrap_or_else(PoisonError::into_inner);
     if school.is_none() {
-        *school = Some(School::new()?.load()?);
+        let mut unloaded = School::new()?;
+        unloaded.strict = strict;
+        *school = Some(unloaded.load()?);
     }
     school.as_mut().context("no school")?.judge(frames)
 }

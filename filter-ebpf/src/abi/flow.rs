@@ -7,7 +7,7 @@ pub const NAME_MAX: usize = 256;
 /// Suffixes of a name whose hashes are kept, from the right.
 pub const SUFFIXES: usize = 12;
 /// Bytes of a hello that are kept for comparing resends.
-pub const CONTENT: usize = 4096;
+pub const CONTENT: usize = 8192;
 /// Most bytes that are written to [`Content::bytes`] at once.
 pub const CONTENT_STEP: usize = 2048;
 /// Hellos whose content is kept at a time.
@@ -123,14 +123,20 @@ pub struct Flow {
     pub group: u16,
     /// [`super::Reason`] for which no name was found; judged again by it.
     pub unread: u16,
-    pub reserved2: u16,
+    /// Of a hello in the SYN: see [`Hello::in_syn`].
+    pub in_syn: u8,
+    /// 1: `next` lies behind a chunk of a body (RFC 9112 §7.1).
+    pub chunked: u8,
     /// Hash of the whole name (exact entries); 0 without a name.
     pub exact: u64,
     /// Hashes of the name's suffixes, the shortest first.
     pub suffixes: [u64; SUFFIXES],
     /// The judged bytes, for comparing resends.
     pub content: Ticket,
-    pub reserved3: [u64; 2],
+    /// Where the client's stream is looked at next (TCP sequence number), while
+    /// `watch` is 1: behind the present body, or behind all that was seen.
+    pub next: u32,
+    pub reserved: [u32; 3],
 }
 
 /// Bits of [`Flow::flags`].
@@ -172,7 +178,9 @@ pub struct Hello {
     pub protocol: u8,
     /// 1: `base_seq` was confirmed by the server's SYN-ACK.
     pub confirmed: u8,
-    pub reserved: u8,
+    /// 1: its first bytes came with the SYN; 2: and then another SYN came,
+    /// so nobody knows which of the two a server will answer.
+    pub in_syn: u8,
     pub name_len: u8,
     pub generation: u32,
     pub state: [u64; 21],
@@ -198,11 +206,13 @@ impl Flow {
         room: 0,
         group: 0,
         unread: 0,
-        reserved2: 0,
+        in_syn: 0,
+        chunked: 0,
         exact: 0,
         suffixes: [0; SUFFIXES],
         content: 0,
-        reserved3: [0; 2],
+        next: 0,
+        reserved: [0; 3],
     };
 }
 
@@ -214,7 +224,7 @@ impl Hello {
         content: 0,
         protocol: 0,
         confirmed: 0,
-        reserved: 0,
+        in_syn: 0,
         name_len: 0,
         generation: 0,
         state: [0; 21],

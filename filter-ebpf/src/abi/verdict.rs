@@ -115,6 +115,7 @@ reasons! {
     DnsAnswer = 43, "dns_answer", "A DNS query whose name is allowed.";
     Shadow = 44, "shadow", "Only for comparison: another policy would have judged otherwise.";
     Internal = 45, "internal", "A table of the filter is missing or full: nothing passes unjudged.";
+    SourceRoute = 46, "source_route", "A source route: the packet goes on to another destination.";
 }
 
 impl Reason {

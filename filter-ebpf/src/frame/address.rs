@@ -4,7 +4,7 @@
 /// translator or tunnel between here and the destination would reach.
 ///
 /// IPv4-mapped (RFC 4291 §2.5.5.2), IPv4-compatible (§2.5.5.1), NAT64
-/// (RFC 6052 §2.1), 6to4 (RFC 3056 §2), Teredo (RFC 4380 §4: the client's
+/// (RFC 6052 §2.1; RFC 8215 §5, of 96 bits), IPv4-translated (RFC 2765 §2.1), 6to4 (RFC 3056 §2), Teredo (RFC 4380 §4: the client's
 /// address, bits inverted). Upper and lower 64 bits in host byte order.
 #[inline(always)]
 pub fn embedded_ipv4(upper: u64, lower: u64) -> Option<u32> {
@@ -14,10 +14,11 @@ pub fn embedded_ipv4(upper: u64, lower: u64) -> Option<u32> {
     if upper >> 32 == 0x2001_0000 {
         return Some(!(lower as u32));
     }
-    let mapped = upper == 0 && lower >> 32 == 0xffff;
+    let mapped = upper == 0 && matches!(lower >> 32, 0xffff | 0xffff_0000);
     // ::/96 without the unspecified and the loopback address.
     let compatible = upper == 0 && lower >> 32 == 0 && lower > 1;
-    let nat64 = upper == 0x0064_ff9b_0000_0000 && lower >> 32 == 0;
+    let nat64 =
+        upper == 0x0064_ff9b_0000_0000 && lower >> 32 == 0 || upper >> 16 == 0x0064_ff9b_0001;
     if mapped || compatible || nat64 {
         return Some(lower as u32);
     }
@@ -52,6 +53,8 @@ mod tests {
             "::ffff:192.0.2.33",
             "::192.0.2.33",
             "64:ff9b::192.0.2.33",
+            "64:ff9b:1:2::192.0.2.33",
+            "::ffff:0:192.0.2.33",
             "2002:c000:221::1",
             "2001:0:4136:e378:8000:63bf:3fff:fdde",
         ] {

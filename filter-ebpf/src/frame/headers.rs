@@ -130,7 +130,7 @@ pub fn parse(view: &View, linear_len: u32, whole_len: impl Fn() -> u32, meta: &m
         }
     }
     meta.key.link = tags;
-    if reserved_group && ethertype != ETH_IPV4 && ethertype != ETH_IPV6 {
+    if reserved_group && !matches!(ethertype, ETH_IPV4 | ETH_IPV6 | ETH_PPPOE_SESSION) {
         return Parsed::Keepalive;
     }
     if ethertype == ETH_PPPOE_SESSION {
@@ -173,8 +173,9 @@ fn is_tag(ethertype: u16) -> bool {
     matches!(ethertype, 0x8100 | 0x88a8 | 0x9100)
 }
 
+/// An IPv4 address as keys hold it.
 #[inline(always)]
-fn mapped(address: u32) -> [u8; 16] {
+pub fn mapped(address: u32) -> [u8; 16] {
     let a = address.to_be_bytes();
     [
         0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a[0], a[1], a[2], a[3],
@@ -206,8 +207,8 @@ fn ipv4(view: &View, offset: u32, whole_len: impl Fn() -> u32, meta: &mut Meta) 
     meta.l4 = offset + header_len;
     meta.payload = meta.l4;
     meta.payload_len = total_len - header_len;
-    // IGMP and everything to a group address.
-    if address::is_multicast4(destination) || protocol == 2 {
+    // Group addresses, IGMP's among them, never leave the link.
+    if address::is_multicast4(destination) {
         return Parsed::Keepalive;
     }
     // More fragments, or not the first one (RFC 791 §3.1).
@@ -244,9 +245,13 @@ fn ipv6(view: &View, offset: u32, whole_len: impl Fn() -> u32, meta: &mut Meta) 
     loop {
         let len = match next {
             0 | 43 | 60 => {
-                let Some(header) = view.at::<2>(at) else {
+                let Some(header) = view.at::<4>(at) else {
                     return Parsed::Bad(Reason::Ipv6Headers);
                 };
+                // A routing header with segments left (RFC 8200 §4.4).
+                if next == 43 && header.u8::<3>() != 0 {
+                    return Parsed::Bad(Reason::SourceRoute);
+                }
                 next = header.u8::<0>();
                 (u32::from(header.u8::<1>()) + 1) * 8
             }
@@ -293,9 +298,9 @@ fn ipv6(view: &View, offset: u32, whole_len: impl Fn() -> u32, meta: &mut Meta) 
         meta.flags |= MetaFlags::FRAGMENT;
         return Parsed::Ip;
     }
-    if next == IP_ICMPV6 && ip.u8::<7>() == 255 && is_on_link(ip.be64::<8>(), upper) {
-        // Neighbour discovery (RFC 4861 §7.1: never through a router), also
-        // between global addresses of one link.
+    if next == IP_ICMPV6 && ip.u8::<7>() == 255 && ip.be64::<8>() >> 54 == 0x3fa {
+        // Neighbour discovery (RFC 4861 §7.1: never through a router) from an
+        // address that no router forwards; from others it is judged.
         if let Some(icmp) = view.at::<1>(at)
             && matches!(icmp.u8::<0>(), 133..=137)
         {
@@ -305,15 +310,9 @@ fn ipv6(view: &View, offset: u32, whole_len: impl Fn() -> u32, meta: &mut Meta) 
     transport(view, next, at, meta)
 }
 
-/// Whether two addresses, by their upper halves, are neighbours as far as can
-/// be told: of one /64, or one that no router forwards.
+/// An IPv6 address from its upper and lower half.
 #[inline(always)]
-fn is_on_link(source: u64, destination: u64) -> bool {
-    source == destination || source >> 54 == 0x3fa || destination >> 54 == 0x3fa
-}
-
-#[inline(always)]
-fn halves(upper: u64, lower: u64) -> [u8; 16] {
+pub fn halves(upper: u64, lower: u64) -> [u8; 16] {
     let (u, l) = (upper.to_be_bytes(), lower.to_be_bytes());
     [
         u[0], u[1], u[2], u[3], u[4], u[5], u[6], u[7], l[0], l[1], l[2], l[3], l[4], l[5], l[6],

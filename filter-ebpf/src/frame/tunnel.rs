@@ -6,13 +6,18 @@
 /// handshake initiation, type 1, three zero bytes, 148 bytes (whitepaper
 /// §5.4.2). OpenVPN: hard reset, opcode in the upper five bits, key id 0.
 /// IKE and its NAT traversal: RFC 7296 §2. L2TP: RFC 2661 §8.1. Teredo:
-/// RFC 4380 §5.1. VXLAN: RFC 7348 §5. GENEVE: RFC 8926 §3.3.
+/// RFC 4380 §5.1. VXLAN: RFC 7348 §5, and the port that Linux takes by itself.
+/// GENEVE: RFC 8926 §3.3. GTP-U: 3GPP TS 29.281 §4.4.2. MPLS: RFC 7510 §3.
+/// GRE: RFC 8086 §3.
 #[inline(always)]
 pub fn is_udp_tunnel(port: u16, first: u32, len: u32) -> bool {
-    if matches!(port, 500 | 4500 | 1701 | 3544 | 4789 | 6081) {
+    if matches!(
+        port,
+        500 | 4500 | 1701 | 2152 | 3544 | 4754 | 4789 | 6081 | 6635 | 8472
+    ) {
         return true;
     }
-    if first == 0x0100_0000 && len == 148 {
+    if opens_udp_tunnel(first, len) {
         return true;
     }
     let opcode = first >> 24;
@@ -22,14 +27,21 @@ pub fn is_udp_tunnel(port: u16, first: u32, len: u32) -> bool {
         && (port == 1194 || len == 14 || len == 42 || len == 54 || len == 86)
 }
 
-/// Whether a connection's first segment opens a tunnel: OpenVPN over TCP puts
-/// the packet's length before it, and its first one is all that it sends.
-///
-/// `first` are the payload's first four bytes, `len` its length.
+/// Whether a datagram opens a tunnel behind others that do not: what no other
+/// protocol sends by chance. WireGuard's, and OpenVPN's without tls-auth.
 #[inline(always)]
-pub fn is_tcp_tunnel(first: u32, len: u32) -> bool {
-    let opcode = first >> 8 & 0xff;
-    (opcode == 0x38 || opcode == 0x50) && len >= 16 && first >> 16 == len.wrapping_sub(2)
+pub fn opens_udp_tunnel(first: u32, len: u32) -> bool {
+    first == 0x0100_0000 && len == 148 || first >> 24 == 0x38 && len == 14
+}
+
+/// Whether a stream opens a tunnel: OpenVPN over TCP puts the packet's length
+/// before it, and its first one is all that it sends.
+///
+/// `first` are the stream's first three bytes, `len` what came of it so far.
+#[inline(always)]
+pub fn is_tcp_tunnel(first: [u8; 3], len: u32) -> bool {
+    let packet = u32::from(first[0]) << 8 | u32::from(first[1]);
+    matches!(first[2], 0x38 | 0x50) && packet >= 14 && packet <= 1500 && len <= packet + 2
 }
 
 #[cfg(test)]
@@ -50,10 +62,12 @@ mod tests {
 
     #[test]
     fn n06_tunnels_over_tcp() {
-        assert!(is_tcp_tunnel(0x000e_3811, 16));
-        assert!(is_tcp_tunnel(0x0056_5011, 88));
-        assert!(!is_tcp_tunnel(0x000e_3811, 17));
-        assert!(!is_tcp_tunnel(0x000e_1811, 16));
-        assert!(!is_tcp_tunnel(0xfffe_3811, 0));
+        assert!(is_tcp_tunnel([0, 14, 0x38], 16));
+        assert!(is_tcp_tunnel([0, 14, 0x38], 3));
+        assert!(is_tcp_tunnel([0, 0x56, 0x50], 88));
+        assert!(!is_tcp_tunnel([0, 14, 0x38], 17));
+        assert!(!is_tcp_tunnel([0, 14, 0x18], 16));
+        assert!(!is_tcp_tunnel([0, 13, 0x38], 15));
+        assert!(!is_tcp_tunnel([0xff, 0xfe, 0x38], 3));
     }
 }

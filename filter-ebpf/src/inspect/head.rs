@@ -8,8 +8,9 @@ use crate::inspect::scan::{STATE, clear};
 pub(crate) const MAX_FIRST_LINE: u32 = 2048;
 /// Longest method or header name that is compared.
 const WORD: u32 = 24;
-/// A body longer than any chunk; where it ends does not matter.
-const LONG_BODY: u32 = 1 << 24;
+/// Where a longer body ends is not known: half of what sequence numbers can
+/// tell apart is behind, half before.
+const LONG_BODY: u32 = 1 << 30;
 
 /// What the next byte is part of.
 pub(crate) struct Stage;
@@ -48,6 +49,16 @@ impl Stage {
     pub(crate) const BODY: u32 = 19;
     /// After the head of CONNECT.
     pub(crate) const TUNNEL: u32 = 20;
+    /// The length of a body's chunk (RFC 9112 §7.1), and the rest of its line.
+    pub(crate) const CHUNK_SIZE: u32 = 21;
+    pub(crate) const CHUNK_REST: u32 = 22;
+    /// The line end behind a chunk.
+    pub(crate) const CHUNK_END: u32 = 23;
+    /// The start of a line behind the last chunk, and its rest.
+    pub(crate) const TRAILER: u32 = 24;
+    pub(crate) const TRAILER_REST: u32 = 25;
+    /// The value of Transfer-Encoding.
+    pub(crate) const CODING: u32 = 26;
 
     /// `State::word_len` in `WEIRD`: not inside a word that may be a version.
     pub(crate) const NO_MATCH: u32 = WORD;
@@ -69,7 +80,7 @@ impl Flags {
     /// HTTP/2 or newer.
     pub(crate) const NEWER: u32 = 32;
     pub(crate) const IN_HEADERS: u32 = 64;
-    /// Transfer-Encoding.
+    /// Transfer-Encoding: chunked.
     pub(crate) const CHUNKED: u32 = 128;
     /// Content-Length.
     pub(crate) const LENGTH: u32 = 256;
@@ -77,6 +88,8 @@ impl Flags {
     pub(crate) const EMPTY_HOST: u32 = 512;
     /// This head names a host.
     pub(crate) const NAMED: u32 = 1024;
+    /// The body of a head that was judged before goes on.
+    pub(crate) const RESUMED: u32 = 2048;
 }
 
 /// Lies in `Hello::state`, before what [`super::name::literal`] needs.
@@ -184,12 +197,74 @@ impl State {
             self.stage = Stage::LENGTH;
             self.digits = 0;
             self.length = 0;
+        } else if self.is_word(b"transfer-encoding") {
+            self.stage = Stage::CODING;
+            self.digits = 0;
+            self.begin_word();
         } else {
-            if self.is_word(b"transfer-encoding") {
-                self.set(Flags::CHUNKED);
-            }
             self.stage = Stage::SKIP;
         }
+    }
+
+    /// Takes a byte of Transfer-Encoding's value; `false` when it is any but
+    /// `chunked`, which servers would read differently.
+    #[inline(always)]
+    pub(crate) fn coding_byte(&mut self, byte: u8) -> bool {
+        match byte {
+            b' ' | b'\t' => {
+                if self.digits != 0 {
+                    self.digits = Self::LENGTH_ENDED;
+                }
+                true
+            }
+            b'\n' => {
+                let fine = self.is_word(b"chunked") && !self.has(Flags::CHUNKED);
+                self.set(Flags::CHUNKED);
+                self.end_line(0);
+                fine
+            }
+            _ if self.digits == Self::LENGTH_ENDED => false,
+            _ => {
+                self.digits = 1;
+                self.push(byte)
+            }
+        }
+    }
+
+    /// A chunk's length begins.
+    #[inline(always)]
+    pub(crate) fn begin_chunk(&mut self) {
+        self.stage = Stage::CHUNK_SIZE;
+        self.digits = 0;
+        self.length = 0;
+    }
+
+    /// Takes a byte of the line with a chunk's length; `false` when it is none.
+    #[inline(always)]
+    pub(crate) fn chunk_byte(&mut self, byte: u8) -> bool {
+        let digit = match byte {
+            b'\n' if self.digits != 0 => {
+                self.body = self.length;
+                self.stage = if self.length == 0 {
+                    Stage::TRAILER
+                } else {
+                    Stage::BODY
+                };
+                return true;
+            }
+            _ if self.stage == Stage::CHUNK_REST => return byte != b'\n',
+            b';' | b' ' | b'\t' if self.digits != 0 => {
+                self.stage = Stage::CHUNK_REST;
+                return true;
+            }
+            b'0'..=b'9' => byte.wrapping_sub(b'0'),
+            b'a'..=b'f' | b'A'..=b'F' => (byte | 0x20).wrapping_sub(b'a' - 10),
+            _ => return false,
+        };
+        self.digits = 1;
+        let fine = self.length < LONG_BODY >> 4;
+        self.length = (self.length << 4) | u32::from(digit);
+        fine
     }
 
     #[inline(always)]
@@ -236,11 +311,10 @@ impl State {
             b'0'..=b'9' if self.digits != Self::LENGTH_ENDED => {
                 self.digits = 1;
                 let digit = u32::from(byte.wrapping_sub(b'0'));
-                let length = self.length.wrapping_mul(10).wrapping_add(digit);
-                self.length = if length > LONG_BODY {
+                self.length = if self.length >= LONG_BODY / 10 {
                     LONG_BODY
                 } else {
-                    length
+                    self.length.wrapping_mul(10).wrapping_add(digit)
                 };
                 true
             }
@@ -263,18 +337,20 @@ impl State {
     }
 
     const LENGTH_ENDED: u32 = 2;
-    const UNNAMED: u32 = 1;
+    pub(crate) const UNNAMED: u32 = 1;
     const NAMED: u32 = 2;
 
     /// A head is complete; `false` when it names a host and the one before
-    /// did not, or the other way round, or when it has a Host without a value
-    /// beside a name.
+    /// did not, or the other way round, when it has a Host without a value
+    /// beside a name, or more than one way to tell where its body ends.
     #[inline(always)]
     pub(crate) fn end_head(&mut self) -> bool {
         let named = self.has(Flags::NAMED);
         let heads = if named { Self::NAMED } else { Self::UNNAMED };
         let empty = self.has(Flags::EMPTY_HOST) || self.fold == Stage::HOST_BEFORE;
-        let fits = (self.heads == 0 || self.heads == heads) && !(empty && named);
+        let ends_twice = self.has(Flags::CHUNKED) && self.has(Flags::LENGTH | Flags::CONNECT)
+            || self.has(Flags::CONNECT) && self.body != 0;
+        let fits = (self.heads == 0 || self.heads == heads) && !(empty && named) && !ends_twice;
         self.heads = heads;
         self.fold = 0;
         fits

@@ -7,7 +7,7 @@
 
 use core::ops::ControlFlow;
 
-use crate::abi::{FlowFlags, Hello, NAME_MAX, Reason};
+use crate::abi::{FlowFlags, Hello, NAME_MAX, Protocol, Reason};
 use crate::bpf::{Step, repeat};
 use crate::inspect::head::{Flags, MAX_FIRST_LINE, Stage, State, is_token};
 use crate::inspect::scan::state_of;
@@ -21,8 +21,9 @@ const SKIP_STEP: u32 = 16;
 ///
 /// Several heads behind one another must name one host. As long as `Done`
 /// says so (`Finding::unfinished`), the bytes that follow may be fed on: the
-/// name stays, and a head that names another host fails. A body whose end is
-/// not in the chunk ends the inspection.
+/// name stays, and a head that names another host fails. Behind a body that is
+/// long, or whose end is not in the segment ([`ahead`]), the inspection begins
+/// anew.
 #[inline(always)]
 pub fn feed(hello: &mut Hello, chunk: &Chunk<'_>) -> Progress {
     let state = state_of::<State>(&mut hello.state);
@@ -40,12 +41,16 @@ pub fn feed(hello: &mut Hello, chunk: &Chunk<'_>) -> Progress {
     let state = state_of::<State>(&mut hello.state);
     let mut outcome = state.outcome;
     let mut unfinished = 0;
-    if !outcome.is_final() && state.heads != 0 {
+    let between = matches!(state.stage, Stage::BODY | Stage::START | Stage::TUNNEL);
+    if !outcome.is_final() && (state.heads != 0 || between && state.has(Flags::RESUMED)) {
         outcome = Outcome::done(state.finding());
-        unfinished = match state.stage {
-            Stage::BODY => 0,
-            Stage::START => Finding::AT_HEAD,
-            _ => Finding::INSIDE_HEAD,
+        unfinished = if !between {
+            Finding::INSIDE_HEAD
+        } else if state.stage == Stage::BODY && state.body >= CHUNK as u32 {
+            // Passed over rather than fed.
+            0
+        } else {
+            Finding::AT_HEAD
         };
     }
     let colon = state.gather.has_colon();
@@ -56,6 +61,26 @@ pub fn feed(hello: &mut Hello, chunk: &Chunk<'_>) -> Progress {
         }
         other => other,
     }
+}
+
+/// Makes ready for what comes behind a chunk of a body whose head was judged.
+#[inline(always)]
+pub fn resume(hello: &mut Hello) {
+    hello.protocol = Protocol::Http as u8;
+    let state = state_of::<State>(&mut hello.state);
+    state.stage = Stage::CHUNK_END;
+    state.flags = Flags::RESUMED | Flags::IN_HEADERS | Flags::CHUNKED;
+}
+
+/// Within a body: how many bytes of it come behind what was fed, and whether
+/// another chunk may follow them.
+#[inline(always)]
+pub fn ahead(hello: &mut Hello) -> Option<(u32, bool)> {
+    let state = state_of::<State>(&mut hello.state);
+    if state.stage != Stage::BODY {
+        return None;
+    }
+    Some((state.body, state.has(Flags::CHUNKED)))
 }
 
 struct Walk<'a> {
@@ -83,7 +108,11 @@ impl Step for Walk<'_> {
             self.state.body = self.state.body.wrapping_sub(taken);
             self.state.at_chunk = at.wrapping_add(taken);
             if self.state.body == 0 {
-                self.state.stage = Stage::START;
+                self.state.stage = if self.state.has(Flags::CHUNKED) {
+                    Stage::CHUNK_END
+                } else {
+                    Stage::START
+                };
             }
             return ControlFlow::Continue(());
         }
@@ -146,15 +175,18 @@ impl Walk<'_> {
             return;
         }
         match self.state.stage {
-            Stage::HEADER | Stage::HEADER_NAME | Stage::HEADER_COLON | Stage::LENGTH => {
-                self.header(byte);
-            }
+            Stage::HEADER
+            | Stage::HEADER_NAME
+            | Stage::HEADER_COLON
+            | Stage::LENGTH
+            | Stage::CODING => self.header(byte),
             Stage::HOST_BEFORE | Stage::HOST_AFTER | Stage::SKIP | Stage::TUNNEL => {
                 self.value(byte);
             }
             Stage::AUTHORITY | Stage::BRACKET | Stage::BRACKET_END | Stage::PORT => {
                 self.authority(byte);
             }
+            Stage::CHUNK_SIZE..=Stage::TRAILER_REST => self.chunked(byte),
             Stage::VERSION => self.version(byte),
             Stage::WEIRD => self.not_a_request(byte),
             _ => self.request(byte),
@@ -167,7 +199,11 @@ impl Walk<'_> {
         self.state.line = self.state.line.wrapping_add(taken);
         let known = Flags::KNOWN_METHOD | Flags::IN_HEADERS;
         if self.state.line > MAX_FIRST_LINE && !self.state.has(known) {
-            self.bad_line();
+            if self.state.has(Flags::TARGET) {
+                self.state.outcome = Outcome::failed(Reason::HelloTooLong);
+            } else {
+                self.bad_line();
+            }
         }
     }
 
@@ -177,8 +213,10 @@ impl Walk<'_> {
         let state = &mut *self.state;
         match state.stage {
             Stage::START => {
-                if byte == b'\n' {
-                    // Empty lines before a request are passed over (§2.2).
+                if byte == b'\n' || is_blank(byte) {
+                    // Empty lines before a request are passed over (§2.2),
+                    // and by some servers blanks.
+                    state.line = 0;
                     return;
                 }
                 state.begin_head();
@@ -192,7 +230,10 @@ impl Walk<'_> {
                 if is_blank(byte) {
                     state.take_method();
                     state.stage = Stage::TARGET;
-                } else if !is_token(byte) || !state.push(byte) {
+                } else if is_token(byte) {
+                    // None that is known is longer than what is kept.
+                    state.push(byte);
+                } else {
                     self.bad_line();
                 }
             }
@@ -365,6 +406,7 @@ impl Walk<'_> {
         if !state.has(Flags::GET) || state.has(Flags::HTTP) {
             return self.bad_line();
         }
+        state.heads = State::UNNAMED;
         state.outcome = Outcome::done(state.finding());
     }
 
@@ -401,6 +443,11 @@ impl Walk<'_> {
                 b' ' | b'\t' => {}
                 _ => self.bad_line(),
             },
+            Stage::CODING => {
+                if !state.coding_byte(byte) {
+                    self.bad_line();
+                }
+            }
             // LENGTH
             _ => {
                 if !state.length_byte(byte) {
@@ -438,14 +485,37 @@ impl Walk<'_> {
             return self.bad_line();
         }
         if state.has(Flags::CHUNKED) {
-            // Where the body ends is not looked for.
-            state.outcome = Outcome::done(state.finding());
+            state.begin_chunk();
         } else if state.has(Flags::CONNECT) {
             state.stage = Stage::TUNNEL;
         } else if state.body != 0 {
             state.stage = Stage::BODY;
         } else {
             state.stage = Stage::START;
+        }
+    }
+
+    /// What stands between the chunks of a body, and behind them.
+    #[inline(always)]
+    fn chunked(&mut self, byte: u8) {
+        let state = &mut *self.state;
+        let fine = match state.stage {
+            Stage::CHUNK_SIZE | Stage::CHUNK_REST => state.chunk_byte(byte),
+            Stage::CHUNK_END => {
+                state.begin_chunk();
+                byte == b'\n'
+            }
+            stage => {
+                state.stage = match (stage, byte) {
+                    (Stage::TRAILER, b'\n') => Stage::START,
+                    (_, b'\n') => Stage::TRAILER,
+                    _ => Stage::TRAILER_REST,
+                };
+                true
+            }
+        };
+        if !fine {
+            self.bad_line();
         }
     }
 
@@ -467,7 +537,10 @@ impl State {
     /// `FlowFlags` of what the heads named.
     #[inline(always)]
     fn finding(&self) -> u8 {
-        if self.gather.is_named() {
+        if self.heads == 0 {
+            // The end of a body tells nothing new.
+            0
+        } else if self.gather.is_named() {
             FlowFlags::NAMED
         } else {
             FlowFlags::UNNAMED

@@ -67,8 +67,8 @@ pub fn sniff(first: u8) -> Option<Protocol> {
         20..=24 | 128.. => Some(Protocol::Tls),
         // The versions of SOCKS.
         4 | 5 => Some(Protocol::Tcp),
-        // A method, or the empty lines that may come before it.
-        b'\r' | b'\n' => Some(Protocol::Http),
+        // A method, or the empty lines and blanks that may come before it.
+        b'\r' | b'\n' | b' ' | b'\t' => Some(Protocol::Http),
         _ if head::is_token(first) => Some(Protocol::Http),
         _ => None,
     }

@@ -8,7 +8,7 @@ use crate::abi::{FlowFlags, Hello, NAME_MAX, Protocol, Reason};
 use crate::bpf::{Step, repeat};
 use crate::inspect::name::Gather;
 use crate::inspect::scan::state_of;
-use crate::inspect::{CHUNK, Chunk, Outcome, Progress, http, sniff};
+use crate::inspect::{CHUNK, Chunk, Finding, Outcome, Progress, http, sniff};
 
 /// Feeds the next bytes of a TCP stream that [`super::sniff`] took for HTTP
 /// or SOCKS, as `Hello::protocol` says.
@@ -38,8 +38,17 @@ pub fn feed_socks(hello: &mut Hello, chunk: &Chunk<'_>) -> Progress {
     );
     let state = state_of::<State>(&mut hello.state);
     let outcome = state.outcome;
+    // What is said before the proxy answers would be looked at by nobody.
+    let early = state.at_chunk < chunk.len();
     let colon = state.gather.has_colon();
-    outcome.progress(hello, colon)
+    match outcome.progress(hello, colon) {
+        Progress::Done(_) if early => Progress::Failed(Reason::Malformed),
+        Progress::Done(finding) => Progress::Done(Finding {
+            unfinished: Finding::AT_HEAD,
+            ..finding
+        }),
+        progress => progress,
+    }
 }
 
 /// Whether a later payload of a connection that was judged as `was` may begin

@@ -7,6 +7,7 @@ use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
 use filter_ebpf::{
     abi::{Flow, FlowFlags, Hello, Protocol, Reason, SUFFIXES, Tail, Verdict},
     bpf::{Step, opaque, repeat},
+    frame::tcp_flags,
     inspect::name::{Literal, literal},
     judge::{NO_CATEGORY, Opinion},
     tables::hash,
@@ -14,10 +15,11 @@ use filter_ebpf::{
 
 use super::{
     finish::{finish, jump, scratch},
-    judge::by_address,
+    judge::{by_address, is_portless},
     lookup,
     maps::{FLOWS, GROUPS, HELLOS, SECRET, config},
     scratch::{AGAIN_FLOW, Scratch},
+    stream,
 };
 
 #[xdp(frags)]
@@ -29,7 +31,8 @@ pub(crate) fn conclude(ctx: XdpContext) -> u32 {
         decide(s);
         s.protocol = s.flow.protocol;
         keep(s);
-        if s.flow.pending != 0 && s.verdict() == Verdict::Pass && s.meta.payload_len > 0 {
+        let looks_on = s.flow.pending | s.flow.watch != 0;
+        if looks_on && s.verdict() == Verdict::Pass && s.meta.payload_len > 0 {
             return jump(&ctx, Tail::Judge);
         }
         return finish(&ctx, s);
@@ -39,21 +42,37 @@ pub(crate) fn conclude(ctx: XdpContext) -> u32 {
         s.set(Verdict::Drop, Reason::Internal);
         return finish(&ctx, s);
     };
-    if s.failed == Reason::UnknownProtocol as u8
-        && let Some(flow) = FLOWS.get_ptr_mut(&s.meta.key)
-    {
+    let told_nothing = s.failed == Reason::UnknownProtocol as u8 || s.failed | s.flow_flags == 0;
+    if told_nothing && let Some(flow) = FLOWS.get_ptr_mut(&s.meta.key) {
         // Not another hello after all: what was judged still holds.
         // SAFETY: see `ingress::lan_ingress`.
         let flow = unsafe { &mut *flow };
         flow.pending = 0;
+        flow.next = behind(s);
+        flow.chunked = s.body_chunked;
+        if s.failed != 0 {
+            // No more requests (a WebSocket, a tunnel). A decoy that a server
+            // does not get may look so: other content kills the flow.
+            if flow.protocol == Protocol::Http as u8 {
+                flow.protocol = Protocol::Tcp as u8;
+            }
+            flow.base_seq = hello.base_seq;
+            flow.judged_len = hello.consumed;
+            flow.content = hello.content;
+            flow.flags &= !FlowFlags::CONFIRMED;
+        }
         s.verdict = flow.verdict;
         s.reason = flow.reason;
         s.category = flow.category;
         s.protocol = flow.protocol;
         let _ = HELLOS.remove(&s.meta.key);
-        return finish(&ctx, s);
+        return go_on(&ctx, s);
     }
     describe(s, hello);
+    if s.meta.key.protocol == 6 {
+        stream::judged(&s.meta.key);
+        s.flow.next = behind(s);
+    }
     decide(s);
     if s.repeated != 0 && s.verdict() == Verdict::Pass {
         s.name_len = 0;
@@ -66,7 +85,34 @@ pub(crate) fn conclude(ctx: XdpContext) -> u32 {
     }
     keep(s);
     let _ = HELLOS.remove(&s.meta.key);
-    finish(&ctx, s)
+    go_on(&ctx, s)
+}
+
+/// Where the client's stream goes on behind this segment, or behind the body
+/// that it is in.
+#[inline(always)]
+fn behind(s: &Scratch) -> u32 {
+    let syn = u32::from(s.meta.tcp & tcp_flags::SYN != 0);
+    let taken = if s.body_end != 0 {
+        s.body_end
+    } else {
+        s.meta.payload_len
+    };
+    s.meta.seq.wrapping_add(syn).wrapping_add(taken)
+}
+
+/// Ends the packet, or goes on with what this segment has behind a body.
+#[inline(always)]
+fn go_on(ctx: &XdpContext, s: &mut Scratch) -> u32 {
+    let more = s.body_end != 0 && s.body_end < s.meta.payload_len;
+    if !more || s.verdict() != Verdict::Pass {
+        return finish(ctx, s);
+    }
+    s.known = 1;
+    s.failed = 0;
+    s.again = 0;
+    s.skip = 0;
+    jump(ctx, Tail::Judge)
 }
 
 /// Writes what the hello told into `s.flow`.
@@ -77,6 +123,8 @@ pub(crate) fn describe(s: &mut Scratch, hello: &mut Hello) {
     s.flow.judged_len = hello.consumed;
     s.flow.content = hello.content;
     s.flow.flags = s.flow_flags;
+    s.flow.in_syn = hello.in_syn;
+    s.flow.chunked = s.body_chunked;
     s.flow.protocol = hello.protocol;
     if s.failed != 0 {
         if hello.confirmed == 0 && s.failed == Reason::UnknownProtocol as u8 {
@@ -91,6 +139,8 @@ pub(crate) fn describe(s: &mut Scratch, hello: &mut Hello) {
     s.flow.unread = u16::from(s.failed);
     s.flow.watch = u8::from(
         hello.protocol == Protocol::Http as u8
+            // A proxy's.
+            || hello.protocol == Protocol::Tcp as u8
             || hello.protocol == Protocol::Quic as u8
             || s.flow.flags & FlowFlags::UNDECODABLE != 0,
     );
@@ -298,6 +348,9 @@ impl Step for Walk<'_> {
 /// Keeps the verdict with the flow.
 #[inline(always)]
 pub(crate) fn keep(s: &mut Scratch) {
+    if is_portless(&s.meta.key) {
+        return;
+    }
     s.flow.generation = config!(generation);
     s.flow.epoch = s.epoch;
     s.flow.valid_until = s.valid_until;

@@ -9,7 +9,7 @@ use aya_ebpf::{
     programs::TcContext,
 };
 use filter_ebpf::{
-    abi::{FlowFlags, Reason, Verdict},
+    abi::{Flow, FlowFlags, Reason, Verdict},
     frame::{Meta, MetaFlags, Parsed, View, parse, tcp_flags},
     judge::OWN_NETWORK,
 };
@@ -191,19 +191,73 @@ fn passed(s: &mut Scratch) -> bool {
 fn begin_stream(s: &mut Scratch) {
     let first = s.meta.ack;
     stream::syn_ack(&s.meta.key, first);
+    let mut start = Start::Same;
     if let Some(flow) = FLOWS.get_ptr_mut(&s.meta.key) {
-        // SAFETY: the value is read at once.
-        let (base, len) = unsafe { ((*flow).base_seq, (*flow).judged_len) };
-        // With TCP Fast Open the acknowledgement covers the first data.
-        if first.wrapping_sub(base) > len {
+        // SAFETY: see `ingress::lan_ingress`.
+        let flow = unsafe { &*flow };
+        // A server that has confirmed data takes no stream any more: this is
+        // another one with the same numbers.
+        let confirmed = flow.flags & FlowFlags::CONFIRMED != 0 && flow.in_syn != 1;
+        start = Start::of(
+            first.wrapping_sub(flow.base_seq),
+            flow.judged_len,
+            flow.in_syn,
+        );
+        if start != Start::Same || confirmed {
             let _ = FLOWS.remove(&s.meta.key);
         }
     }
     if let Some(hello) = HELLOS.get_ptr_mut(&s.meta.key) {
         // SAFETY: as above.
-        let (base, len) = unsafe { ((*hello).base_seq, (*hello).consumed) };
-        if first.wrapping_sub(base) > len {
+        let hello = unsafe { &*hello };
+        start = Start::of(
+            first.wrapping_sub(hello.base_seq),
+            hello.consumed,
+            hello.in_syn,
+        );
+        if start != Start::Same {
             let _ = HELLOS.remove(&s.meta.key);
+        }
+    }
+    if start == Start::Unclear {
+        s.flow = Flow {
+            generation: config!(generation),
+            epoch: s.epoch,
+            valid_until: u64::MAX,
+            verdict: Verdict::Drop as u8,
+            reason: Reason::Conflict as u8,
+            flags: FlowFlags::DEAD,
+            base_seq: first,
+            ..Flow::EMPTY
+        };
+        let _ = FLOWS.insert(&s.meta.key, &s.flow, 0);
+    }
+}
+
+/// What a SYN-ACK says about a stream of which `len` bytes were seen.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Start {
+    /// It is the one that was seen.
+    Same,
+    /// It is another one.
+    Other,
+    /// It may be either: a client sent data in a SYN, and then another SYN
+    /// whose number lies in that data (T07).
+    Unclear,
+}
+
+impl Start {
+    /// `taken`: how far behind the stream's first byte the server is.
+    #[inline(always)]
+    fn of(taken: u32, len: u32, in_syn: u8) -> Self {
+        if taken == 0 {
+            return Self::Same;
+        }
+        // With TCP Fast Open the acknowledgement covers the first data.
+        match in_syn {
+            1 if taken <= len => Self::Same,
+            2 if taken <= len => Self::Unclear,
+            _ => Self::Other,
         }
     }
 }

@@ -7,7 +7,7 @@ use aya_ebpf::{
 };
 use filter_ebpf::{
     abi::{Flow, FlowFlags, MAX_LINKS, Protocol, Reason, Tail, Verdict},
-    frame::{Meta, MetaFlags, Parsed, View, parse, tcp_flags},
+    frame::{MAX_HEADER_OFFSET, Meta, MetaFlags, Parsed, View, opens_udp_tunnel, parse, tcp_flags},
     inspect::plain::restarts,
 };
 
@@ -104,6 +104,9 @@ pub(crate) fn begin(s: &mut Scratch) {
     s.range_blocked = 0;
     s.range_granted = 0;
     s.inside_head = 0;
+    s.chunked = 0;
+    s.body_end = 0;
+    s.body_chunked = 0;
     s.repeated = 0;
     s.gathered = 0;
     s.flow_flags = 0;
@@ -147,6 +150,9 @@ fn established(ctx: &XdpContext, view: &View, flow: &mut Flow, s: &mut Scratch) 
         if s.meta.tcp & (tcp_flags::SYN | tcp_flags::RST) == tcp_flags::SYN {
             return None;
         }
+        if s.meta.flags & MetaFlags::URGENT != 0 && misleads(flow) {
+            return None;
+        }
         if s.meta.payload_len > 0 && verdict == Verdict::Pass {
             // Once the server confirmed the judged bytes nothing can change
             // them any more.
@@ -157,13 +163,16 @@ fn established(ctx: &XdpContext, view: &View, flow: &mut Flow, s: &mut Scratch) 
                     return Some(jump(ctx, Tail::Resend));
                 }
             }
-            if flow.pending != 0 || flow.watch != 0 && begins_hello(view, flow.protocol, &s.meta) {
+            if flow.pending != 0 {
+                return None;
+            }
+            if flow.watch != 0 && !matches!(ahead(view, flow, &s.meta), Ahead::Known) {
                 return None;
             }
         }
     } else if flow.watch != 0
         && verdict == Verdict::Pass
-        && quic::begins(view, &s.meta, flow.pending != 0)
+        && (quic::begins(view, &s.meta, flow.pending != 0) || is_tunnel(view, flow, &s.meta))
     {
         return None;
     }
@@ -183,16 +192,83 @@ fn established(ctx: &XdpContext, view: &View, flow: &mut Flow, s: &mut Scratch) 
     Some(xdp_action::XDP_PASS)
 }
 
-/// Whether a payload may begin another hello in a connection that was judged
-/// already: TLS after STARTTLS, or the next request of a kept-alive HTTP
-/// connection.
+/// Whether an urgent pointer may take a byte out of what is still to be judged
+/// (T08): the server does not read it, and the pointer may come before it.
 #[inline(always)]
-fn begins_hello(view: &View, protocol: u8, meta: &Meta) -> bool {
+pub(crate) fn misleads(flow: &Flow) -> bool {
+    flow.pending != 0 || flow.protocol == Protocol::Http as u8
+}
+
+/// What a segment means to a connection that is looked at beyond its hello.
+pub(crate) enum Ahead {
+    /// It goes the way of the connection.
+    Known,
+    /// It begins behind what is looked at next, or before what can be
+    /// compared.
+    Gap,
+    /// After so many bytes there may be another hello: TLS after STARTTLS, or
+    /// the next request of a kept-alive HTTP connection.
+    Look(u32),
+}
+
+/// Half of the sequence numbers are before a place, half behind.
+const HALF: u32 = 1 << 31;
+
+/// Looks where the client's stream goes on. Requests follow each other
+/// without a gap, so that each one's first byte is seen; other protocols may
+/// have segments in any order, and a hello is seen where a segment, or what
+/// it has of new bytes, begins with one.
+#[inline(always)]
+pub(crate) fn ahead(view: &View, flow: &mut Flow, meta: &Meta) -> Ahead {
     if meta.flags & MetaFlags::BAD_TCP != 0 {
+        return Ahead::Known;
+    }
+    let end = meta.seq.wrapping_add(meta.payload_len);
+    let known = flow.next.wrapping_sub(end) < HALF;
+    let skip = flow.next.wrapping_sub(meta.seq);
+    if flow.protocol == Protocol::Http as u8 {
+        // What passed before the last request, and is not confirmed, cannot
+        // be compared any more.
+        let older = meta.seq.wrapping_sub(flow.base_seq) >= HALF;
+        return if older && flow.flags & FlowFlags::CONFIRMED == 0 {
+            Ahead::Gap
+        } else if known {
+            Ahead::Known
+        } else if skip < HALF {
+            Ahead::Look(skip)
+        } else {
+            Ahead::Gap
+        };
+    }
+    if begins_hello(view, flow.protocol, meta.payload) {
+        return Ahead::Look(0);
+    }
+    if known {
+        return Ahead::Known;
+    }
+    if skip < HALF && begins_hello(view, flow.protocol, meta.payload.wrapping_add(skip)) {
+        return Ahead::Look(skip);
+    }
+    flow.next = end;
+    Ahead::Known
+}
+
+#[inline(always)]
+fn begins_hello(view: &View, protocol: u8, at: u32) -> bool {
+    match view.at::<1>(at) {
+        Some(first) => restarts(first.u8::<0>(), Protocol::from_u8(protocol)),
+        None => true,
+    }
+}
+
+/// Whether a datagram opens a tunnel behind others that were passed.
+#[inline(always)]
+fn is_tunnel(view: &View, flow: &Flow, meta: &Meta) -> bool {
+    if flow.protocol != Protocol::Udp as u8 || meta.payload > MAX_HEADER_OFFSET {
         return false;
     }
-    let Some(first) = view.at::<1>(meta.payload) else {
-        return true;
-    };
-    restarts(first.u8::<0>(), Protocol::from_u8(protocol))
+    match view.at::<4>(meta.payload) {
+        Some(first) => opens_udp_tunnel(first.be32::<0>(), meta.payload_len),
+        None => false,
+    }
 }

@@ -11,7 +11,7 @@ use filter_ebpf::{
     },
     bpf::{between_one_and, opaque},
     frame::{is_tcp_tunnel, tcp_flags},
-    inspect::{Chunk, Finding, Progress, plain, sniff, tls},
+    inspect::{Chunk, Finding, Progress, http, plain, sniff, tls},
     judge::NO_CATEGORY,
 };
 
@@ -38,19 +38,30 @@ pub(crate) fn inspect(ctx: XdpContext) -> u32 {
             // HTTP, and SOCKS as `sniff` calls it.
             Protocol::Http | Protocol::Tcp => jump(&ctx, Tail::InspectHttp),
             Protocol::Dns => jump(&ctx, Tail::DnsStream),
-            _ => {
-                let first = u32::from_be_bytes([s.chunk[0], s.chunk[1], s.chunk[2], s.chunk[3]]);
-                s.failed = if is_tcp_tunnel(first, s.meta.payload_len) {
-                    Reason::Tunnel as u8
-                } else {
-                    Reason::UnknownProtocol as u8
-                };
-                jump(&ctx, Tail::Conclude)
-            }
+            _ => unknown(&ctx, s, hello),
         },
         Taken::Finish => finish(&ctx, s),
         Taken::Jump(tail) => jump(&ctx, tail),
     }
+}
+
+/// A stream that names no host; OpenVPN's is told by three bytes, the first of
+/// them zero, in however many segments they come (N06).
+#[inline(always)]
+fn unknown(ctx: &XdpContext, s: &mut Scratch, hello: &mut Hello) -> u32 {
+    hello.consumed = hello.consumed.wrapping_add(s.piece);
+    s.failed = Reason::UnknownProtocol as u8;
+    if let Some(content) = content(hello.content) {
+        let first = [content.bytes[0], content.bytes[1], content.bytes[2]];
+        if hello.consumed < 3 && first[0] == 0 {
+            s.set(Verdict::Pass, Reason::HelloPending);
+            return finish(ctx, s);
+        }
+        if is_tcp_tunnel(first, hello.consumed) {
+            s.failed = Reason::Tunnel as u8;
+        }
+    }
+    jump(ctx, Tail::Conclude)
 }
 
 #[xdp(frags)]
@@ -93,6 +104,16 @@ fn take(ctx: &XdpContext, s: &mut Scratch) -> Taken {
         if offset < hello.consumed {
             return Taken::Jump(Tail::Resend);
         }
+        // A keep-alive may carry a byte that the server has (RFC 1122
+        // §4.2.3.6); nothing before the stream's first byte is read.
+        let end = offset.wrapping_add(s.meta.payload_len).wrapping_sub(s.skip);
+        if end == 0 || end >= 1 << 31 {
+            if s.again != AGAIN_HELLO && hello.confirmed != 0 {
+                s.set(Verdict::Pass, Reason::Handshake);
+                return Taken::Finish;
+            }
+            return Taken::Jump(Tail::Resend);
+        }
         // T03: TCP sends it again when its turn has come.
         s.set(Verdict::Drop, Reason::OutOfOrder);
         return Taken::Finish;
@@ -121,7 +142,7 @@ fn take(ctx: &XdpContext, s: &mut Scratch) -> Taken {
         s.set(Verdict::Drop, Reason::Truncated);
         return Taken::Finish;
     }
-    if hello.consumed == 0 {
+    if hello.consumed == 0 && hello.protocol == Protocol::Other as u8 {
         // On the port of resolvers nothing but DNS is spoken: a message's
         // length may begin with any byte.
         hello.protocol = match sniff(s.chunk[0]) {
@@ -144,13 +165,25 @@ fn hello(s: &mut Scratch) -> Option<&'static mut Hello> {
         return Some(unsafe { &mut *hello });
     }
     let syn = u32::from(s.meta.tcp & tcp_flags::SYN != 0);
-    let first = s.meta.seq.wrapping_add(syn);
+    let first = s.meta.seq.wrapping_add(syn).wrapping_add(s.skip);
+    if s.again != AGAIN_HELLO && stream::is_over(&s.meta.key, syn) {
+        if syn != 0 {
+            s.set(Verdict::Drop, Reason::OutOfOrder);
+        } else {
+            let opinion = s.row.deny(Reason::Midstream, NO_CATEGORY);
+            s.set_opinion(opinion);
+        }
+        return None;
+    }
     s.hello = Hello::EMPTY;
     s.hello.generation = config!(generation);
     s.hello.content = ticket();
     s.hello.base_seq = first;
     if s.again == AGAIN_HELLO {
         s.hello.confirmed = 1;
+        if s.chunked != 0 {
+            http::resume(&mut s.hello);
+        }
     } else if let Some(start) = stream::start(&s.meta.key) {
         s.hello.base_seq = start;
         s.hello.confirmed = 1;
@@ -158,6 +191,8 @@ fn hello(s: &mut Scratch) -> Option<&'static mut Hello> {
         let opinion = s.row.deny(Reason::Midstream, NO_CATEGORY);
         s.set_opinion(opinion);
         return None;
+    } else {
+        s.hello.in_syn = syn as u8;
     }
     let _ = HELLOS.insert(&s.meta.key, &s.hello, 0);
     let Some(hello) = HELLOS.get_ptr_mut(&s.meta.key) else {
@@ -280,6 +315,14 @@ fn after(
     hello.consumed = hello.consumed.wrapping_add(s.piece);
     s.skip = s.skip.wrapping_add(s.piece);
     s.protocol = hello.protocol;
+    s.body_end = 0;
+    s.body_chunked = 0;
+    if hello.protocol == Protocol::Http as u8
+        && let Some((body, chunked)) = http::ahead(hello)
+    {
+        s.body_end = s.skip.wrapping_add(body);
+        s.body_chunked = u8::from(chunked);
+    }
     match progress {
         Progress::More => {
             if s.skip < s.meta.payload_len {

@@ -4,13 +4,13 @@ use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
 use filter_ebpf::{
     abi::{Flow, FlowFlags, FlowKey, Group, GroupFlags, Protocol, Reason, Room, Tail, Verdict},
     access::door,
-    frame::{MAX_HEADER_OFFSET, Meta, MetaFlags, View, is_udp_tunnel, tcp_flags},
+    frame::{MAX_HEADER_OFFSET, Meta, MetaFlags, View, halves, is_udp_tunnel, mapped, tcp_flags},
     judge::{NO_CATEGORY, OWN_NETWORK, Opinion, Row},
 };
 
 use super::{
     finish::{finish, jump, scratch},
-    ingress::{is_current, opens},
+    ingress::{Ahead, ahead, is_current, misleads, opens},
     lookup,
     maps::{ACCESS, FLOWS, GROUPS, HELLOS, ROOM_OF, ROOM_OF_QINQ, ROOMS, config},
     quic,
@@ -57,6 +57,10 @@ fn look(view: &View, s: &mut Scratch) -> Next {
         s.set(Verdict::Drop, Reason::Internal);
         return Next::Finish;
     };
+    if is_source_routed(view, &s.meta) {
+        s.set(Verdict::Drop, Reason::SourceRoute);
+        return Next::Finish;
+    }
     // Queries to the school's own resolver are judged too: it asks for the
     // room whatever the room may not reach.
     let own = s.range_mask & OWN_NETWORK != 0;
@@ -90,9 +94,37 @@ fn look(view: &View, s: &mut Scratch) -> Next {
             return Next::Jump(Tail::Conclude);
         }
         if s.meta.key.protocol == 6 {
+            if s.meta.flags & MetaFlags::URGENT != 0 && misleads(flow) {
+                s.set(Verdict::Drop, Reason::BadTcp);
+                return Next::Finish;
+            }
+            if flow.pending == 0 {
+                let next = if flow.watch != 0 && s.meta.payload_len > 0 {
+                    ahead(view, flow, &s.meta)
+                } else {
+                    Ahead::Known
+                };
+                match next {
+                    Ahead::Known => {
+                        s.again = AGAIN_HELLO;
+                        s.verdict = flow.verdict;
+                        s.reason = flow.reason;
+                        s.category = flow.category;
+                        s.protocol = flow.protocol;
+                        return Next::Finish;
+                    }
+                    Ahead::Gap => {
+                        s.set(Verdict::Drop, Reason::OutOfOrder);
+                        return Next::Finish;
+                    }
+                    Ahead::Look(skip) => {
+                        s.skip = skip;
+                        s.chunked = flow.chunked;
+                    }
+                }
             // T23: the hello that was begun has been pushed out.
             // SAFETY: only whether it is there is asked.
-            if flow.pending != 0 && unsafe { HELLOS.get(&s.meta.key) }.is_none() {
+            } else if unsafe { HELLOS.get(&s.meta.key) }.is_none() {
                 let opinion = s.row.deny(Reason::Midstream, NO_CATEGORY);
                 s.set_opinion(opinion);
                 return Next::Finish;
@@ -107,7 +139,7 @@ fn look(view: &View, s: &mut Scratch) -> Next {
     match s.meta.key.protocol {
         6 => tcp(s, group),
         17 => udp(view, s, group, fresh),
-        1 | 58 => icmp(s),
+        1 | 58 => icmp(view, s),
         // IPIP, 6in4, GRE, ESP, AH, EtherIP, L2TP.
         4 | 41 | 47 | 50 | 51 | 97 | 115 => {
             let opinion = s.row.unjudged(group.tunnel, Reason::Tunnel);
@@ -118,6 +150,34 @@ fn look(view: &View, s: &mut Scratch) -> Next {
             by_range(s, opinion)
         }
     }
+}
+
+/// Whether options of IPv4 send the packet on from its destination (RFC 791
+/// §3.1, loose and strict source route). Where the options hold such a number
+/// otherwise, which no ordinary packet does, it counts too.
+#[inline(always)]
+fn is_source_routed(view: &View, meta: &Meta) -> bool {
+    let mut at = meta.l3.wrapping_add(20);
+    if meta.flags & MetaFlags::IPV6 != 0 {
+        return false;
+    }
+    let mut words = 0;
+    while words < 10 {
+        if at >= meta.l4 {
+            return false;
+        }
+        let Some(word) = view.at::<4>(at) else {
+            return true;
+        };
+        for byte in word.be32::<0>().to_be_bytes() {
+            if byte == 131 || byte == 137 {
+                return true;
+            }
+        }
+        at = at.wrapping_add(4);
+        words += 1;
+    }
+    false
 }
 
 /// The room of the frame's tags, noted in `s`.
@@ -242,10 +302,13 @@ fn tcp(s: &mut Scratch, group: &Group) -> Next {
         s.set_opinion(opinion);
         return Next::Finish;
     }
-    if opens(&s.meta) {
-        stream::syn(&s.meta.key, s.meta.seq.wrapping_add(1));
+    if opens(&s.meta)
+        && let Some(next) = opened(s)
+    {
+        return next;
     }
-    if s.meta.payload_len == 0 {
+    let urgent = s.meta.flags & MetaFlags::URGENT != 0 && s.row.by_name();
+    if s.meta.payload_len == 0 && !urgent {
         s.set(Verdict::Pass, Reason::Handshake);
         return Next::Finish;
     }
@@ -290,6 +353,7 @@ fn udp(view: &View, s: &mut Scratch, group: &Group, fresh: bool) -> Next {
     }
     let opinion = match range {
         Some(opinion) => opinion,
+        None if asks_a_resolver(view, s) => s.row.deny(Reason::Resolver, NO_CATEGORY),
         None if is_udp_tunnel(s.meta.key.server_port, first, s.meta.payload_len) => {
             s.row.unjudged(group.tunnel, Reason::Tunnel)
         }
@@ -346,17 +410,65 @@ fn is_foreign_resolver(s: &Scratch) -> bool {
         && matches!(s.meta.key.server_port, 53 | 853)
 }
 
+/// A SYN: notes its number, and that whatever came with another one before may
+/// be about either (T07). Data in it is what passed already, or nothing; the
+/// client goes on without data.
 #[inline(always)]
-fn icmp(s: &mut Scratch) -> Next {
+fn opened(s: &mut Scratch) -> Option<Next> {
+    let first = s.meta.seq.wrapping_add(1);
+    stream::syn(&s.meta.key, first);
+    if let Some(hello) = HELLOS.get_ptr_mut(&s.meta.key) {
+        // SAFETY: see `ingress::lan_ingress`.
+        let hello = unsafe { &mut *hello };
+        if hello.in_syn != 0 && hello.base_seq != first {
+            hello.in_syn = 2;
+        }
+    }
+    let flow = FLOWS.get_ptr_mut(&s.meta.key)?;
+    // SAFETY: as above.
+    let flow = unsafe { &mut *flow };
+    if flow.in_syn != 0 && flow.base_seq != first {
+        flow.in_syn = 2;
+    }
+    if s.meta.payload_len == 0 {
+        return None;
+    }
+    if flow.verdict == Verdict::Pass as u8 {
+        return Some(Next::Jump(Tail::Resend));
+    }
+    s.set(Verdict::Drop, Reason::OutOfOrder);
+    Some(Next::Finish)
+}
+
+/// Whether a datagram on any port is a query (RFC 1035 §4.1.1: one question,
+/// no answer) of a group that must ask the school's resolver; some public ones
+/// answer on ports of other things.
+#[inline(always)]
+fn asks_a_resolver(view: &View, s: &Scratch) -> bool {
+    if s.row.flags & GroupFlags::SCHOOL_DNS == 0 || s.meta.payload_len < 17 {
+        return false;
+    }
+    let Some(head) = view.at::<12>(s.meta.payload) else {
+        return false;
+    };
+    // Neither QR nor an opcode nor TC nor a code.
+    let counts = head.be64::<4>();
+    head.be16::<2>() & 0xfa0f == 0 && counts & !1 == 1 << 48
+}
+
+#[inline(always)]
+fn icmp(view: &View, s: &mut Scratch) -> Next {
     s.protocol = Protocol::Icmp as u8;
-    // Errors belong to flows that were judged: unreachable, too big, time
-    // exceeded, parameter problem (RFC 792, RFC 4443 §2.1).
-    let error = if s.meta.flags & MetaFlags::IPV6 != 0 {
+    // Unreachable, too big, time exceeded, parameter problem (RFC 792,
+    // RFC 4443 §2.1).
+    let error = if s.meta.flags & MetaFlags::FRAGMENT != 0 {
+        false
+    } else if s.meta.flags & MetaFlags::IPV6 != 0 {
         s.meta.icmp_type < 128
     } else {
         matches!(s.meta.icmp_type, 3 | 11 | 12)
     };
-    let opinion = if error {
+    let opinion = if error && is_about_flow(view, s) {
         Opinion {
             verdict: Verdict::Pass,
             reason: Reason::Handshake,
@@ -366,6 +478,48 @@ fn icmp(s: &mut Scratch) -> Next {
         s.row.default()
     };
     by_range(s, opinion)
+}
+
+/// Whether an ICMP error quotes a packet from its destination that belongs to
+/// a connection which passes; others would carry data to anybody.
+#[inline(always)]
+fn is_about_flow(view: &View, s: &mut Scratch) -> bool {
+    let quote = s.meta.l4.wrapping_add(8);
+    s.event.key = s.meta.key;
+    let key = &mut s.event.key;
+    let ports = if s.meta.flags & MetaFlags::IPV6 != 0 {
+        let Some(ip) = view.at::<40>(quote) else {
+            return false;
+        };
+        let server = halves(ip.be64::<8>(), ip.be64::<16>());
+        if server != key.server {
+            return false;
+        }
+        key.client = halves(ip.be64::<24>(), ip.be64::<32>());
+        key.protocol = u32::from(ip.u8::<6>());
+        quote.wrapping_add(40)
+    } else {
+        let Some(ip) = view.at::<20>(quote) else {
+            return false;
+        };
+        let server = mapped(ip.be32::<12>());
+        if server != key.server {
+            return false;
+        }
+        key.client = mapped(ip.be32::<16>());
+        key.protocol = u32::from(ip.u8::<9>());
+        quote.wrapping_add(u32::from(ip.u8::<0>() & 15) * 4)
+    };
+    let Some(ports) = view.at::<4>(ports) else {
+        return false;
+    };
+    key.server_port = ports.be16::<0>();
+    key.client_port = ports.be16::<2>();
+    // SAFETY: the value is read at once.
+    match unsafe { FLOWS.get(&s.event.key) } {
+        Some(flow) => flow.verdict == Verdict::Pass as u8,
+        None => false,
+    }
 }
 
 /// The verdict of the destination's range, else `otherwise`.
@@ -396,6 +550,9 @@ pub(crate) fn by_address(s: &Scratch) -> Option<Opinion> {
 /// Keeps the outcome for the packets to come.
 #[inline(always)]
 pub(crate) fn remember(s: &mut Scratch, flags: u8) {
+    if is_portless(&s.meta.key) {
+        return;
+    }
     s.flow = Flow {
         generation: config!(generation),
         epoch: s.epoch,
@@ -412,4 +569,11 @@ pub(crate) fn remember(s: &mut Scratch, flags: u8) {
         ..Flow::EMPTY
     };
     let _ = FLOWS.insert(&s.meta.key, &s.flow, 0);
+}
+
+/// Whether a flow has the key that fragments have, which tell no ports (N01):
+/// nothing that is kept under it may speak for them.
+#[inline(always)]
+pub(crate) fn is_portless(key: &FlowKey) -> bool {
+    key.client_port | key.server_port == 0
 }

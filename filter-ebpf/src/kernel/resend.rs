@@ -7,7 +7,7 @@ use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
 use filter_ebpf::{
     abi::{CONTENT, CONTENT_STEP, Flow, FlowFlags, Reason, Tail, Verdict},
     bpf::{Step, opaque, repeat},
-    frame::tcp_flags,
+    frame::{MetaFlags, tcp_flags},
     inspect::CHUNK,
     judge::{NO_CATEGORY, Row},
 };
@@ -28,6 +28,19 @@ pub(crate) fn resend(ctx: XdpContext) -> u32 {
     let hello = unsafe { HELLOS.get(&s.meta.key) };
     // SAFETY: as above.
     let flow = unsafe { FLOWS.get(&s.meta.key) };
+    // T08: an urgent byte is no part of what the server reads.
+    if s.meta.flags & (MetaFlags::URGENT | MetaFlags::BAD_TCP) != 0 {
+        s.set(Verdict::Drop, Reason::BadTcp);
+        return finish(&ctx, s);
+    }
+    if let Some(flow) = flow
+        && flow.flags & FlowFlags::CONFIRMED != 0
+        && is_behind(flow, s)
+    {
+        s.set(Verdict::Pass, Reason::HelloPending);
+        return finish(&ctx, s);
+    }
+    let watch = matches!(flow, Some(flow) if flow.watch != 0);
     let (base, known, ticket, in_hello) = match (hello, flow) {
         (Some(hello), _) => (hello.base_seq, hello.consumed, hello.content, true),
         (None, Some(flow)) => {
@@ -77,11 +90,28 @@ pub(crate) fn resend(ctx: XdpContext) -> u32 {
         if in_hello && s.skip < s.meta.payload_len {
             return jump(&ctx, Tail::Inspect);
         }
+        if watch && s.skip < s.meta.payload_len {
+            // What is new in it may begin another hello.
+            s.skip = 0;
+            return jump(&ctx, Tail::Judge);
+        }
     } else if s.skip < s.meta.payload_len {
         return jump(&ctx, Tail::Resend);
     }
     s.set(Verdict::Pass, Reason::HelloPending);
     finish(&ctx, s)
+}
+
+/// Whether the segment ends before what the server has confirmed: it throws it
+/// away, whatever it is (a keep-alive's byte).
+#[inline(always)]
+fn is_behind(flow: &Flow, s: &Scratch) -> bool {
+    let end = s.meta.seq.wrapping_add(s.meta.payload_len);
+    let left = flow
+        .base_seq
+        .wrapping_add(flow.judged_len)
+        .wrapping_sub(end);
+    left < 1 << 31
 }
 
 struct Compare<'a> {

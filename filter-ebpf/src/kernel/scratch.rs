@@ -62,6 +62,8 @@ pub(crate) struct Scratch {
     pub(crate) flow_flags: u8,
     /// 1: behind the judged HTTP head another one has begun.
     pub(crate) inside_head: u8,
+    /// 1: what is looked at lies behind a chunk of a body.
+    pub(crate) chunked: u8,
     /// 1: the name was told by an earlier packet.
     pub(crate) repeated: u8,
     /// 1: the QUIC gatherer looked for the keys that this datagram reads under.
@@ -75,6 +77,10 @@ pub(crate) struct Scratch {
     pub(crate) known: u8,
     /// Type of record that the DNS query asks for.
     pub(crate) query_kind: u16,
+    /// Where the present HTTP body ends, from the payload's first byte on, and
+    /// 1 where another chunk may follow; 0: outside of bodies.
+    pub(crate) body_end: u32,
+    pub(crate) body_chunked: u8,
     /// Messages of this segment that `judge_dns` judged.
     pub(crate) messages: u32,
     /// Bytes in the chunk.

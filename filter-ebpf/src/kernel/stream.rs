@@ -14,7 +14,9 @@ pub(crate) const SLOTS: u32 = 1 << 18;
 
 /// Set in a slot that the server filled.
 const CONFIRMED: u64 = 1 << 32;
-const FINGERPRINT: u64 = !0 << 33;
+/// Set once the stream was judged: its start is over.
+const JUDGED: u64 = 1 << 33;
+const FINGERPRINT: u64 = !0 << 34;
 
 /// The sequence number of a stream's first byte, if it was seen and its note
 /// not overwritten; what only the client said counts where the stream's start
@@ -30,6 +32,34 @@ pub(crate) fn start(key: &FlowKey) -> Option<u32> {
         return None;
     }
     Some(slot as u32)
+}
+
+/// Whether a segment comes too late to begin a stream. A connection that was
+/// judged and then forgotten (LRU) must be refused at once, or it would hang;
+/// and data in a SYN means nothing to a server that has taken the stream.
+#[inline(always)]
+pub(crate) fn is_over(key: &FlowKey, syn: u32) -> bool {
+    let (index, fingerprint) = place(key);
+    let Some(slot) = STARTS.get(index) else {
+        return false;
+    };
+    let over = if syn != 0 { CONFIRMED } else { JUDGED };
+    *slot & FINGERPRINT == fingerprint && *slot & over != 0
+}
+
+/// Notes that the stream was judged.
+#[inline(always)]
+pub(crate) fn judged(key: &FlowKey) {
+    let (index, fingerprint) = place(key);
+    let Some(slot) = STARTS.get_ptr_mut(index) else {
+        return;
+    };
+    // SAFETY: see `syn`.
+    unsafe {
+        if *slot & FINGERPRINT == fingerprint {
+            *slot |= JUDGED;
+        }
+    }
 }
 
 /// Notes a client's SYN. What a server confirmed for the same flow stays.
@@ -76,6 +106,6 @@ fn place(key: &FlowKey) -> (u32, u64) {
     }
     (
         (hash >> 8) as u32 & (SLOTS - 1),
-        (hash << 1) & FINGERPRINT | (1 << 33),
+        hash & FINGERPRINT | (1 << 34),
     )
 }

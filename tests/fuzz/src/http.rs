@@ -69,7 +69,7 @@ fn explain(input: &[u8], ours: &Answer, seen: &Seen) -> Option<Option<Explained>
         Answer::Failed(_) if seen.bad_length => Some(Some(Explained::ContentLength)),
         Answer::Failed(_) if seen.later => Some(Some(Explained::LaterHead)),
         Answer::Failed(_) if seen.odd_target => Some(Some(Explained::TargetForm)),
-        Answer::Failed(Reason::UnknownProtocol) if seen.long_method => {
+        Answer::Failed(Reason::UnknownProtocol | Reason::HelloTooLong) if seen.long_method => {
             Some(Some(Explained::OtherProtocol))
         }
         _ => None,
@@ -101,7 +101,9 @@ fn look(input: &[u8]) -> Seen {
         let before = seen.hosts.len();
         let is_connect = take(&request, &mut seen);
         seen.unnamed += usize::from(seen.hosts.len() == before);
-        let Some(body) = body(&request, &mut seen) else {
+        let Some(body) = body(&request, is_connect, &mut seen) else {
+            // Its chunks are ours alone to read.
+            seen.later |= !left.is_empty();
             break;
         };
         if is_connect {
@@ -118,7 +120,8 @@ fn take(request: &httparse::Request<'_, '_>, seen: &mut Seen) -> bool {
     let method = request.method.unwrap_or_default();
     let target = request.path.unwrap_or_default();
     let is_connect = method.eq_ignore_ascii_case("connect");
-    seen.long_method |= method.len() > 24;
+    // Longer than any first line that we wait for.
+    seen.long_method |= method.len() + target.len() > 2000;
     if is_connect {
         host(target.as_bytes(), seen);
     } else if let Some((scheme, rest)) = target.split_once("://")
@@ -166,11 +169,15 @@ fn host(value: &[u8], seen: &mut Seen) {
 }
 
 /// Bytes of the body; `None` when that is not told by a number.
-fn body(request: &httparse::Request<'_, '_>, seen: &mut Seen) -> Option<usize> {
+fn body(request: &httparse::Request<'_, '_>, is_connect: bool, seen: &mut Seen) -> Option<usize> {
     let mut length = None;
     let mut chunked = false;
     for header in request.headers.iter() {
-        chunked |= header.name.eq_ignore_ascii_case("transfer-encoding");
+        if header.name.eq_ignore_ascii_case("transfer-encoding") {
+            let known = header.value.trim_ascii().eq_ignore_ascii_case(b"chunked");
+            seen.bad_length |= chunked || !known;
+            chunked = true;
+        }
         if header.name.eq_ignore_ascii_case("content-length") {
             let digits = header.value.trim_ascii();
             let fine = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
@@ -182,6 +189,8 @@ fn body(request: &httparse::Request<'_, '_>, seen: &mut Seen) -> Option<usize> {
             length = Some(value);
         }
     }
+    seen.bad_length |= chunked && (length.is_some() || is_connect);
+    seen.bad_length |= is_connect && length.is_some_and(|length| length != 0);
     if chunked {
         None
     } else {

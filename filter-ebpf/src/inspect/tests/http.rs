@@ -72,7 +72,11 @@ fn t21_target_forms() {
 fn t21_empty_lines_before_the_request() {
     let head = "\r\n\n\r\nGET / HTTP/1.1\r\nHost: blocked.example\r\n\r\n";
     assert_eq!(text(head), named("blocked.example"));
-    assert_eq!(text(&"\n".repeat(2100)), unknown());
+    // However many: some servers read on, and so does the caller up to its cap.
+    for before in ["\n".repeat(2100), "\r\n".repeat(1500), " \t".repeat(20)] {
+        assert_eq!(text(&before), Answer::More);
+        assert_eq!(text(&(before + head)), named("blocked.example"));
+    }
 }
 
 #[test]
@@ -250,8 +254,11 @@ fn t21_text_that_is_not_http() {
     }
     // HTTP/2 without TLS names its hosts where nobody reads them.
     assert_eq!(text("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), malformed());
-    assert_eq!(text(&std::format!("FOO /{}", "x".repeat(3000))), unknown());
-    assert_eq!(text(&"x".repeat(30)), unknown());
+    let long = std::format!("FOO /{}", "x".repeat(3000));
+    assert_eq!(text(&long), Answer::Failed(Reason::HelloTooLong));
+    assert_eq!(text(&"x".repeat(2050)), unknown());
+    let method = "x".repeat(30) + " / HTTP/1.1\r\nHost: blocked.example\r\n\r\n";
+    assert_eq!(text(&method), named("blocked.example"));
     // A web server's method may have a long target.
     assert_eq!(
         text(&std::format!("GET /{}", "x".repeat(3000))),
@@ -266,5 +273,54 @@ fn t21_a_line_of_any_length_does_not_hide_host() {
         let head =
             std::format!("GET /{fill} HTTP/1.1\r\nX: {fill}\r\nHost: blocked.example\r\n\r\n");
         assert_eq!(text(&head), named("blocked.example"));
+    }
+}
+
+#[test]
+fn t21_bodies_of_both_kinds_end_where_they_say() {
+    let head =
+        |length: &str| std::format!("POST / HTTP/1.1\r\nHost: a.example\r\n{length}\r\n\r\n");
+    let next = "GET / HTTP/1.1\r\nHost: blocked.example\r\n\r\n";
+    for (length, body) in [
+        ("Content-Length: 5", "12345"),
+        ("Content-Length: 0", ""),
+        ("Transfer-Encoding: chunked", "5\r\n12345\r\n0\r\n\r\n"),
+        (
+            "transfer-encoding:CHUNKED ",
+            "005;x=\"y\"\n12345\n0 \nA: b\r\n\n",
+        ),
+    ] {
+        // The second head names another host: it was read.
+        let both = std::format!("{}{body}{next}", head(length));
+        assert_eq!(text(&both), malformed(), "{length}");
+        let same = both.replace("blocked.example", "a.example");
+        assert_eq!(text(&same), named("a.example"), "{length}");
+    }
+    for length in [
+        "Content-Length: 5\r\nTransfer-Encoding: chunked",
+        "Content-Length: 0\r\nTransfer-Encoding: chunked",
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
+        "Transfer-Encoding: gzip, chunked",
+        "Transfer-Encoding: chunked\r\n x",
+        "Content-Length: 4294967301\r\nContent-Length: 5",
+    ] {
+        assert_eq!(text(&head(length)), malformed(), "{length}");
+    }
+    for chunk in [
+        "\r\n",
+        "x\r\n",
+        "-1\r\n",
+        "10000005\r\n12345",
+        "100000000000000\r\n",
+        "5\r\n123456",
+        " 5\r\n",
+    ] {
+        let whole = std::format!("{}{chunk}", head("Transfer-Encoding: chunked"));
+        let answer = text(&whole);
+        if chunk.starts_with("10000005") {
+            assert_eq!(answer, named("a.example"));
+        } else {
+            assert_eq!(answer, malformed(), "{chunk}");
+        }
     }
 }
