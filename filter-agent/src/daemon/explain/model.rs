@@ -579,7 +579,7 @@ fn the_agents_decision_equals_the_model_for_ten_thousand_policies_and_moments() 
             by: String::new(),
             load: Duration::ZERO,
             lists: Vec::new(),
-            interfaces: Vec::new(),
+            links: [0; filter_ebpf::abi::MAX_LINKS],
         };
         let told = Case {
             in_force: &in_force,

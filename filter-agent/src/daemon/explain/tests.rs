@@ -250,7 +250,7 @@ impl School {
             by: String::new(),
             load: Duration::ZERO,
             lists: Vec::new(),
-            interfaces: Vec::new(),
+            links: [0; filter_ebpf::abi::MAX_LINKS],
         };
         Self {
             holds: holds(&mut random, start),
