@@ -41,7 +41,7 @@ pub fn opens_udp_tunnel(first: u32, len: u32) -> bool {
 #[inline(always)]
 pub fn is_tcp_tunnel(first: [u8; 3], len: u32) -> bool {
     let packet = u32::from(first[0]) << 8 | u32::from(first[1]);
-    matches!(first[2], 0x38 | 0x50) && packet >= 14 && packet <= 1500 && len <= packet + 2
+    matches!(first[2], 0x38 | 0x50) && (14..=1500).contains(&packet) && len <= packet + 2
 }
 
 #[cfg(test)]

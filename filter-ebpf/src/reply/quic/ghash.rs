@@ -58,7 +58,7 @@ impl Step for Turn<'_> {
         }
         hash.at = at.wrapping_add(1);
         let [mut high, mut low] = hash.state;
-        if at % BLOCK == 0 {
+        if at.is_multiple_of(BLOCK) {
             hash.before = [high, low];
             (high, low) = (0, 0);
         }
