@@ -2,6 +2,7 @@
 
 use filter_ebpf::abi::Reason;
 
+use super::hello::hello;
 use super::stream::{ALLOWED, BLOCKED, Connection, Segment, both, cut, pieces};
 
 fn plain(text: &str) -> Connection {
@@ -134,4 +135,29 @@ fn t22_connect_and_socks() {
         .judge()
         .unwrap();
     assert!(!journey.reached, "{}", journey.outcome.table());
+}
+
+/// A proxy's tunnel once it is open: another hello, judged like any other.
+#[test]
+fn t22_what_goes_through_the_tunnel() {
+    let connect = format!("CONNECT {ALLOWED}:443 HTTP/1.1\r\nHost: {ALLOWED}:443\r\n\r\n");
+    // By an address that the client asked for by itself.
+    let socks4 = [4, 1, 1, 187, 93, 184, 216, 35, 0];
+    let socks5 = [5, 1, 0, 1, 93, 184, 216, 35, 1, 187];
+    let greeting: &[u8] = &[5, 1, 0];
+    let ways: [&[&[u8]]; 3] = [&[connect.as_bytes()], &[&socks4], &[greeting, &socks5]];
+    for way in ways {
+        for size in [1400, 90, 1] {
+            both(|host| {
+                let hello = hello(host);
+                let mut segments = Vec::new();
+                let mut at = 0;
+                for bytes in way.iter().copied().chain(hello.chunks(size)) {
+                    segments.push(Segment::new(at, bytes));
+                    at += bytes.len();
+                }
+                Connection::new(segments).port(3128)
+            });
+        }
+    }
 }
