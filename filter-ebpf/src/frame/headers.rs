@@ -42,6 +42,8 @@ impl MetaFlags {
     pub const URGENT: u8 = 8;
     /// Inside a PPPoE session.
     pub const PPPOE: u8 = 16;
+    /// Neighbour discovery within one /64, as the packet says.
+    pub const NEIGHBOUR: u8 = 32;
 }
 
 /// What the headers say.
@@ -298,13 +300,21 @@ fn ipv6(view: &View, offset: u32, whole_len: impl Fn() -> u32, meta: &mut Meta) 
         meta.flags |= MetaFlags::FRAGMENT;
         return Parsed::Ip;
     }
-    if next == IP_ICMPV6 && ip.u8::<7>() == 255 && ip.be64::<8>() >> 54 == 0x3fa {
-        // Neighbour discovery (RFC 4861 §7.1: never through a router) from an
-        // address that no router forwards; from others it is judged.
+    if next == IP_ICMPV6 && ip.u8::<7>() == 255 {
+        // Neighbour discovery (RFC 4861 §7.1: never through a router).
         if let Some(icmp) = view.at::<1>(at)
             && matches!(icmp.u8::<0>(), 133..=137)
         {
-            return Parsed::Keepalive;
+            let source = ip.be64::<8>();
+            // From a link-local address, or between neighbours whose unique
+            // local addresses (RFC 4193 §3.1) lead to nobody outside.
+            if source >> 54 == 0x3fa || source == upper && upper >> 57 == 0x7e {
+                return Parsed::Keepalive;
+            }
+            // Others may say so of a host outside: the room's subnets decide.
+            if source == upper {
+                meta.flags |= MetaFlags::NEIGHBOUR;
+            }
         }
     }
     transport(view, next, at, meta)

@@ -53,6 +53,11 @@ fn look(view: &View, s: &mut Scratch) -> Next {
         s.set(Verdict::Drop, Reason::SpoofedSource);
         return Next::Finish;
     }
+    // The source is the room's own, and so is its neighbour.
+    if s.meta.flags & MetaFlags::NEIGHBOUR != 0 && room.subnets6_len != 0 {
+        s.set(Verdict::Pass, Reason::Keepalive);
+        return Next::Finish;
+    }
     let Some(group) = GROUPS.get(s.group) else {
         s.set(Verdict::Drop, Reason::Internal);
         return Next::Finish;
