@@ -219,10 +219,10 @@ fn n09_what_keeps_the_lan_alive_passes_even_into_a_closed_room() -> Result<()> {
         tagged(10, &udp("[fe80::1]:546", "[ff02::1:2]:547", &[1; 40])),
         // A host that makes sure that its router is still there (RFC 4861
         // §7.3.3).
-        tagged(10, &probe("fd20::5", "fd20::1")),
-        tagged(40, &probe("2001:db8:40::5", "2001:db8:40::1")),
-        tagged(10, &probe("fe80::5", "2001:db8::1")),
-        tagged(10, &probe("2001:db8::5", "fe80::1")),
+        tagged(10, &probe("fd20::5", "fd20::1")?),
+        tagged(40, &probe("2001:db8:40::5", "2001:db8:40::1")?),
+        tagged(10, &probe("fe80::5", "2001:db8::1")?),
+        tagged(10, &probe("2001:db8::5", "fe80::1")?),
         // And the room is closed indeed.
         tagged(10, &udp(CLIENT, "100.64.0.1:9999", b"x")),
     ])?;
@@ -238,11 +238,10 @@ fn n09_what_keeps_the_lan_alive_passes_even_into_a_closed_room() -> Result<()> {
 }
 
 /// A neighbour solicitation to one host.
-fn probe(from: &str, to: &str) -> Vec<u8> {
-    let addresses = (from.parse().unwrap(), to.parse().unwrap());
-    let mut packet = ip(addresses.0, addresses.1, 58, &[135, 0, 0, 0, 0, 0, 0, 0]);
+fn probe(from: &str, to: &str) -> Result<Vec<u8>> {
+    let mut packet = ip(from.parse()?, to.parse()?, 58, &[135, 0, 0, 0, 0, 0, 0, 0]);
     packet[7] = 255;
-    packet
+    Ok(packet)
 }
 
 #[test]
