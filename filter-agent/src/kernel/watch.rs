@@ -5,11 +5,10 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 
 use nix::errno::Errno;
 use nix::sys::socket::sockopt::ReceiveTimeout;
-use nix::sys::socket::{
-    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, setsockopt,
-    socket,
-};
+use nix::sys::socket::{MsgFlags, NetlinkAddr, bind, recv, setsockopt};
 use nix::sys::time::{TimeVal, TimeValLike as _};
+
+use super::preflight::netlink::route_socket;
 
 /// `RTMGRP_LINK` of include/uapi/linux/rtnetlink.h.
 const LINKS: u32 = 1;
@@ -27,12 +26,7 @@ impl LinkWatch {
     /// # Errors
     /// When the kernel has no rtnetlink.
     pub fn open() -> io::Result<Self> {
-        let socket = socket(
-            AddressFamily::Netlink,
-            SockType::Raw,
-            SockFlag::SOCK_CLOEXEC,
-            SockProtocol::NetlinkRoute,
-        )?;
+        let socket = route_socket()?;
         setsockopt(&socket, ReceiveTimeout, &TimeVal::seconds(AT_LEAST_EVERY))?;
         bind(socket.as_raw_fd(), &NetlinkAddr::new(0, LINKS))?;
         Ok(Self(socket))

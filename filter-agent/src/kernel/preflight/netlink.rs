@@ -1,7 +1,7 @@
 //! Which XDP program hangs on an interface, by rtnetlink.
 
 use std::io;
-use std::os::fd::AsRawFd as _;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 
 use nix::sys::socket::{
     AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket,
@@ -27,14 +27,19 @@ pub(in crate::kernel) struct XdpProgram {
     pub(in crate::kernel) generic: bool,
 }
 
-/// The XDP program on an interface, if any.
-pub(in crate::kernel) fn xdp_program(ifindex: u32) -> io::Result<Option<XdpProgram>> {
-    let socket = socket(
+/// A socket for rtnetlink(7), in the calling thread's network namespace.
+pub(in crate::kernel) fn route_socket() -> nix::Result<OwnedFd> {
+    socket(
         AddressFamily::Netlink,
         SockType::Raw,
         SockFlag::SOCK_CLOEXEC,
         SockProtocol::NetlinkRoute,
-    )?;
+    )
+}
+
+/// The XDP program on an interface, if any.
+pub(in crate::kernel) fn xdp_program(ifindex: u32) -> io::Result<Option<XdpProgram>> {
+    let socket = route_socket()?;
     let mut request = Vec::with_capacity(HEADER + IFINFO);
     request.extend(((HEADER + IFINFO) as u32).to_ne_bytes());
     request.extend(libc::RTM_GETLINK.to_ne_bytes());
