@@ -12,6 +12,11 @@ const WORD: u32 = 24;
 /// tell apart is behind, half before.
 const LONG_BODY: u32 = 1 << 30;
 
+/// Headers that are read.
+const HOST: &[u8] = b"host";
+const CONTENT_LENGTH: &[u8] = b"content-length";
+const TRANSFER_ENCODING: &[u8] = b"transfer-encoding";
+
 /// What the next byte is part of.
 pub(crate) struct Stage;
 
@@ -36,7 +41,7 @@ impl Stage {
     /// The start of a header line.
     pub(crate) const HEADER: u32 = 12;
     pub(crate) const HEADER_NAME: u32 = 13;
-    /// Blanks between a header's name and its colon.
+    /// Blanks between a header's name and its colon, where it is not read.
     pub(crate) const HEADER_COLON: u32 = 14;
     /// Blanks before Host's value.
     pub(crate) const HOST_BEFORE: u32 = 15;
@@ -90,6 +95,11 @@ impl Flags {
     pub(crate) const NAMED: u32 = 1024;
     /// The body of a head that was judged before goes on.
     pub(crate) const RESUMED: u32 = 2048;
+    /// Before HTTP/1.1.
+    pub(crate) const OLDER: u32 = 4096;
+    /// A line that ends with CRLF, and one that ends with a bare LF.
+    pub(crate) const CRLF: u32 = 8192;
+    pub(crate) const BARE_LF: u32 = 16_384;
 }
 
 /// Lies in `Hello::state`, before what [`super::name::literal`] needs.
@@ -107,8 +117,6 @@ pub(crate) struct State {
     /// Bytes of the request line so far.
     pub(crate) line: u32,
     pub(crate) flags: u32,
-    /// The stage in which a continued line goes on; 0: none can.
-    pub(crate) fold: u32,
     /// Bytes of body that are left.
     pub(crate) body: u32,
     /// The present Content-Length and its digits.
@@ -162,7 +170,7 @@ impl State {
     }
 
     #[inline(always)]
-    fn begin_word(&mut self) {
+    pub(crate) fn begin_word(&mut self) {
         clear(&mut self.word);
         self.word_len = 0;
     }
@@ -191,19 +199,25 @@ impl State {
 
     #[inline(always)]
     pub(crate) fn take_header(&mut self) {
-        if self.is_word(b"host") {
+        if self.is_word(HOST) {
             self.stage = Stage::HOST_BEFORE;
-        } else if self.is_word(b"content-length") {
+        } else if self.is_word(CONTENT_LENGTH) {
             self.stage = Stage::LENGTH;
             self.digits = 0;
             self.length = 0;
-        } else if self.is_word(b"transfer-encoding") {
+        } else if self.is_word(TRANSFER_ENCODING) {
             self.stage = Stage::CODING;
             self.digits = 0;
             self.begin_word();
         } else {
             self.stage = Stage::SKIP;
         }
+    }
+
+    /// Whether the header's name is one that is read.
+    #[inline(always)]
+    pub(crate) fn is_read(&self) -> bool {
+        self.is_word(HOST) || self.is_word(CONTENT_LENGTH) || self.is_word(TRANSFER_ENCODING)
     }
 
     /// Takes a byte of Transfer-Encoding's value; `false` when it is any but
@@ -220,7 +234,7 @@ impl State {
             b'\n' => {
                 let fine = self.is_word(b"chunked") && !self.has(Flags::CHUNKED);
                 self.set(Flags::CHUNKED);
-                self.end_line(0);
+                self.stage = Stage::HEADER;
                 fine
             }
             _ if self.digits == Self::LENGTH_ENDED => false,
@@ -284,23 +298,6 @@ impl State {
     pub(crate) fn begin_headers(&mut self) {
         self.set(Flags::IN_HEADERS);
         self.stage = Stage::HEADER;
-        self.fold = 0;
-    }
-
-    /// Another header begins.
-    #[inline(always)]
-    pub(crate) fn begin_line(&mut self) {
-        if self.fold == Stage::HOST_BEFORE {
-            self.set(Flags::EMPTY_HOST);
-        }
-        self.begin_word();
-    }
-
-    /// A header line ends; a continued one would go on in `fold`.
-    #[inline(always)]
-    pub(crate) fn end_line(&mut self, fold: u32) {
-        self.fold = fold;
-        self.stage = Stage::HEADER;
     }
 
     /// Takes a byte of Content-Length's value; `false` when it is none, or
@@ -328,8 +325,7 @@ impl State {
                 let same = !self.has(Flags::LENGTH) || self.body == self.length;
                 self.set(Flags::LENGTH);
                 self.body = self.length;
-                // A continued line would change the number.
-                self.end_line(0);
+                self.stage = Stage::HEADER;
                 same
             }
             _ => false,
@@ -342,17 +338,22 @@ impl State {
 
     /// A head is complete; `false` when it names a host and the one before
     /// did not, or the other way round, when it has a Host without a value
-    /// beside a name, or more than one way to tell where its body ends.
+    /// beside a name, or more than one way to tell where its body ends: two
+    /// headers, chunks before HTTP/1.1 (RFC 9112 §6.1), or both kinds of line
+    /// ends, of which some servers know one and take what ends with the other
+    /// for a part of the line before.
     #[inline(always)]
     pub(crate) fn end_head(&mut self) -> bool {
         let named = self.has(Flags::NAMED);
         let heads = if named { Self::NAMED } else { Self::UNNAMED };
-        let empty = self.has(Flags::EMPTY_HOST) || self.fold == Stage::HOST_BEFORE;
-        let ends_twice = self.has(Flags::CHUNKED) && self.has(Flags::LENGTH | Flags::CONNECT)
-            || self.has(Flags::CONNECT) && self.body != 0;
+        let empty = self.has(Flags::EMPTY_HOST);
+        let chunked = self.has(Flags::CHUNKED);
+        let mixed = self.has(Flags::CRLF) && self.has(Flags::BARE_LF);
+        let ends_twice = chunked && self.has(Flags::LENGTH | Flags::CONNECT | Flags::OLDER)
+            || self.body != 0 && self.has(Flags::CONNECT)
+            || mixed && (chunked || self.body != 0);
         let fits = (self.heads == 0 || self.heads == heads) && !(empty && named) && !ends_twice;
         self.heads = heads;
-        self.fold = 0;
         fits
     }
 }

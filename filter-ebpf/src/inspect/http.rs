@@ -160,7 +160,8 @@ impl Walk<'_> {
     /// Takes a byte: line ends first, then what the stage expects.
     #[inline(always)]
     fn byte(&mut self, byte: u8) {
-        if self.state.cr != 0 {
+        let cr = self.state.cr != 0;
+        if cr {
             self.state.cr = 0;
             if byte != b'\n' {
                 // Some servers end a line here, others do not.
@@ -169,6 +170,10 @@ impl Walk<'_> {
         } else if byte == b'\r' {
             self.state.cr = 1;
             return;
+        }
+        if byte == b'\n' {
+            self.state
+                .set(if cr { Flags::CRLF } else { Flags::BARE_LF });
         }
         self.count(1);
         if self.state.outcome.is_final() {
@@ -186,6 +191,8 @@ impl Walk<'_> {
             Stage::AUTHORITY | Stage::BRACKET | Stage::BRACKET_END | Stage::PORT => {
                 self.authority(byte);
             }
+            // Some servers read on to the next CRLF: another chunk for them.
+            Stage::CHUNK_SIZE..=Stage::TRAILER_REST if byte == b'\n' && !cr => self.bad_line(),
             Stage::CHUNK_SIZE..=Stage::TRAILER_REST => self.chunked(byte),
             Stage::VERSION => self.version(byte),
             Stage::WEIRD => self.not_a_request(byte),
@@ -315,7 +322,8 @@ impl Walk<'_> {
         state.set(Flags::NAMED);
         match byte {
             b':' => state.stage = Stage::PORT,
-            _ if state.has(Flags::IN_HEADERS) => self.again(Stage::HOST_AFTER),
+            b'\n' if state.has(Flags::IN_HEADERS) => state.stage = Stage::HEADER,
+            _ if state.has(Flags::IN_HEADERS) => state.stage = Stage::HOST_AFTER,
             b'\n' => self.no_version(),
             b' ' | b'\t' => state.expect_version(),
             _ => state.stage = Stage::TARGET_REST,
@@ -346,11 +354,18 @@ impl Walk<'_> {
                 // in frames that nobody reads here.
                 if byte.is_ascii_digit() && byte > b'1' {
                     state.set(Flags::NEWER);
+                } else if byte == b'0' {
+                    state.set(Flags::OLDER);
                 }
                 byte.is_ascii_digit()
             }
             6 => byte == b'.',
-            7 => byte.is_ascii_digit(),
+            7 => {
+                if byte == b'0' {
+                    state.set(Flags::OLDER);
+                }
+                byte.is_ascii_digit()
+            }
             _ if byte == b'\n' => {
                 if state.has(Flags::NEWER) {
                     state.outcome = Outcome::failed(Reason::Malformed);
@@ -417,11 +432,12 @@ impl Walk<'_> {
         match state.stage {
             Stage::HEADER => match byte {
                 b'\n' => self.head_end(),
-                // A continued line (§5.2): of the value before.
-                b' ' | b'\t' if state.fold != 0 => state.stage = state.fold,
+                // Also a blank, which continues the line before (§5.2) or
+                // comes before another name: servers differ, and no client
+                // has sent any for long.
                 _ if !is_token(byte) => self.bad_line(),
                 _ => {
-                    state.begin_line();
+                    state.begin_word();
                     let wanted = matches!(byte | 0x20, b'h' | b'c' | b't');
                     state.stage = if wanted {
                         Stage::HEADER_NAME
@@ -433,13 +449,15 @@ impl Walk<'_> {
             },
             Stage::HEADER_NAME => match byte {
                 b':' => state.take_header(),
+                // Some servers take no notice of such a line (§5.1).
+                b' ' | b'\t' if state.is_read() => self.bad_line(),
                 b' ' | b'\t' => state.stage = Stage::HEADER_COLON,
                 _ if !is_token(byte) => self.bad_line(),
                 _ if !state.push(byte) => state.stage = Stage::SKIP,
                 _ => {}
             },
             Stage::HEADER_COLON => match byte {
-                b':' => state.take_header(),
+                b':' => state.stage = Stage::SKIP,
                 b' ' | b'\t' => {}
                 _ => self.bad_line(),
             },
@@ -462,13 +480,18 @@ impl Walk<'_> {
     fn value(&mut self, byte: u8) {
         let state = &mut *self.state;
         match state.stage {
-            Stage::SKIP if byte == b'\n' => state.end_line(Stage::SKIP),
+            Stage::SKIP if byte == b'\n' => state.stage = Stage::HEADER,
             Stage::SKIP => {}
             // Nobody talks into a tunnel before it is open.
             Stage::TUNNEL => self.bad_line(),
             stage => match byte {
                 b' ' | b'\t' => {}
-                b'\n' => state.end_line(stage),
+                b'\n' => {
+                    if stage == Stage::HOST_BEFORE {
+                        state.set(Flags::EMPTY_HOST);
+                    }
+                    state.stage = Stage::HEADER;
+                }
                 _ if stage == Stage::HOST_AFTER => self.bad_line(),
                 _ => {
                     state.gather.begin();

@@ -136,6 +136,50 @@ fn plain_conversations_go_on() {
     wire.passes("plain");
 }
 
+/// Heads and bodies as clients write them: curl, Python's http.client, apt,
+/// BITS, browsers, and old devices that end lines with a bare LF.
+#[test]
+fn requests_as_clients_write_them() {
+    let chunks = "1000\r\n".to_owned() + &"x".repeat(4096) + "\r\n3\r\nabc\r\n0\r\n\r\n";
+    for text in [
+        "PUT /f HTTP/1.1\r\nHost: {}\r\nUser-Agent: curl/7.88.1\r\nAccept: */*\r\n\
+         Transfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n"
+            .to_owned()
+            + &chunks,
+        "POST / HTTP/1.1\r\nAccept-Encoding: identity\r\nHost: {}\r\n\
+         Transfer-Encoding: chunked\r\n\r\n"
+            .to_owned()
+            + &chunks,
+        "POST / HTTP/1.1\r\nHost: {}:80\r\nAccept-Encoding: identity\r\nContent-Length: 3\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\n\r\na=b"
+            .to_owned(),
+        "GET /debian/dists/bookworm/InRelease HTTP/1.1\r\nHost: {}\r\n\
+         User-Agent: Debian APT-HTTP/1.3 (2.6.1)\r\nCache-Control: max-age=0\r\n\r\n"
+            .to_owned(),
+        "HEAD /f.cab HTTP/1.1\r\nConnection: Keep-Alive\r\nAccept: */*\r\n\
+         Accept-Encoding: identity\r\nUser-Agent: Microsoft BITS/7.8\r\nHost: {}\r\n\r\n"
+            .to_owned(),
+        "BITS_POST /up HTTP/1.1\r\nHost: {}\r\nBITS-Packet-Type: Fragment\r\n\
+         Content-Range: bytes 0-2/3\r\nContent-Length: 3\r\n\r\nabc"
+            .to_owned(),
+        "GET / HTTP/1.1\r\nHost: {}\r\nCookie: a=b; c=d\r\nReferer: http://{}/\r\n\
+         Upgrade-Insecure-Requests: 1\r\n\r\n"
+            .to_owned(),
+        "POST /cgi HTTP/1.0\nHost: {}\nContent-length: 3\n\nabc".to_owned(),
+        "GET /firmware HTTP/1.0\r\nHost: {}\n\r\n".to_owned(),
+    ] {
+        let bytes = text.replace("{}", ALLOWED).into_bytes();
+        let mut wire = Wire::open(80);
+        for (i, piece) in bytes.chunks(1400).enumerate() {
+            wire = wire.send(i * 1400, piece);
+        }
+        // Kept alive: the same again.
+        wire.acked(bytes.len())
+            .send(bytes.len(), &bytes[..bytes.len().min(1400)])
+            .passes(&text);
+    }
+}
+
 /// A WebSocket behind its request.
 #[test]
 fn web_sockets_go_on() {

@@ -1,6 +1,6 @@
 //! T21, T22: requests behind requests, bodies, proxies.
 
-use filter_ebpf::abi::Verdict;
+use filter_ebpf::abi::{Reason, Verdict};
 
 use crate::hello::hello;
 use crate::stream::{ALLOWED, BLOCKED};
@@ -249,13 +249,71 @@ fn t21_lengths_that_servers_read_differently() {
         "Transfer-Encoding: xchunked",
         "Transfer-Encoding: chunked, identity",
         "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity",
+        "Content-Length : 5",
+        "Transfer-Encoding\t: chunked",
+        "Content-Length: 5\r\nX: y\r\n Content-Length: 0",
+        "X: y\nContent-Length: 5",
+        "Content-Length: 5\nX: y",
     ] {
         let text = format!("POST / HTTP/1.1\r\nHost: {ALLOWED}\r\n{headers}\r\n\r\n");
+        Wire::open(80).send(0, text.as_bytes()).refused(headers);
         Wire::open(80)
             .send(0, text.as_bytes())
             .send(text.len(), b"\x01\x01\x01\x01\x01")
             .send(text.len() + 5, next.as_bytes())
             .refused(headers);
+    }
+}
+
+/// Chunks whose ends servers see at different places, or that some do not see
+/// at all. For us an allowed request follows.
+#[test]
+fn t21_chunks_that_servers_read_differently() {
+    let next = get(ALLOWED);
+    for (version, chunks) in [
+        ("1.0", "5\r\n\x01\x01\x01\x01\x01\r\n0\r\n\r\n"),
+        ("1.1", "5\n\x01\x01\x01\x01\x01\r\n0\r\n\r\n"),
+        ("1.1", "5;\n\x01\x01\x01\x01\x01\r\n0\r\n\r\n"),
+        ("1.1", "5\r\n\x01\x01\x01\x01\x01\n0\r\n\r\n"),
+        ("1.1", "0\n\r\n"),
+        ("1.1", "0\r\nA: b\n\r\n"),
+        ("1.1", "0\r\n\n"),
+    ] {
+        let head = format!(
+            "POST / HTTP/{version}\r\nHost: {ALLOWED}\r\nTransfer-Encoding: chunked\r\n\r\n"
+        );
+        let body = [chunks.as_bytes(), next.as_bytes()].concat();
+        for cut in [0, 1, 3, chunks.len() - 1, chunks.len()] {
+            let mut wire = Wire::open(80).send(0, head.as_bytes());
+            if cut != 0 {
+                wire = wire.send(head.len(), &body[..cut]);
+            }
+            wire.send(head.len() + cut, &body[cut..])
+                .refused(&format!("{version} {chunks:?} {cut}"));
+        }
+    }
+}
+
+/// A line that begins with a blank: a part of the line before, a header of its
+/// own, or nothing.
+#[test]
+fn t21_lines_that_begin_with_a_blank() {
+    for lines in [
+        format!("Host: {ALLOWED}\r\nX: y\r\n Host: {BLOCKED}"),
+        format!("Host: {ALLOWED}\r\n\tHost: {BLOCKED}"),
+        format!(" X: y\r\nHost: {ALLOWED}"),
+        format!("Host:\r\n {ALLOWED}"),
+        format!("Host : {ALLOWED}\r\nX: y"),
+    ] {
+        let text = format!("GET / HTTP/1.1\r\n{lines}\r\n\r\n");
+        for cut in [1, 20, text.len() / 2, text.len() - 3] {
+            let (first, second) = text.as_bytes().split_at(cut);
+            let reason = Wire::open(80)
+                .send(0, first)
+                .send(cut, second)
+                .refused(&lines);
+            assert_eq!(reason, Reason::Malformed, "{lines}");
+        }
     }
 }
 

@@ -97,15 +97,18 @@ fn look(input: &[u8]) -> Seen {
         };
         seen.heads += 1;
         seen.later |= seen.heads > 1;
-        left = left.get(end..).unwrap_or_default();
+        let (head, rest) = left.split_at(end.min(left.len()));
+        left = rest;
         let before = seen.hosts.len();
         let is_connect = take(&request, &mut seen);
         seen.unnamed += usize::from(seen.hosts.len() == before);
         let Some(body) = body(&request, is_connect, &mut seen) else {
             // Its chunks are ours alone to read.
             seen.later |= !left.is_empty();
+            seen.bad_length |= request.version == Some(0) || is_mixed(head);
             break;
         };
+        seen.bad_length |= body != 0 && is_mixed(head);
         if is_connect {
             seen.later |= !left.is_empty();
             break;
@@ -113,6 +116,15 @@ fn look(input: &[u8]) -> Seen {
         left = left.get(body..).unwrap_or_default();
     }
     seen
+}
+
+/// Whether some of a head's lines end with CRLF and others with a bare LF;
+/// empty lines may come before it.
+fn is_mixed(head: &[u8]) -> bool {
+    let head = head.trim_ascii_start();
+    let ends = head.iter().filter(|byte| **byte == b'\n').count();
+    let crlf = head.windows(2).filter(|two| two == b"\r\n").count();
+    crlf != 0 && crlf != ends
 }
 
 /// Target and Hosts of a head; whether it is CONNECT.

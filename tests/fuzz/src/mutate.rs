@@ -2,7 +2,7 @@
 
 use crate::{Random, Target};
 
-const HTTP_WORDS: [&[u8]; 30] = [
+const HTTP_WORDS: [&[u8]; 33] = [
     b"Host:",
     b"host: ",
     b"\r\n",
@@ -33,6 +33,9 @@ const HTTP_WORDS: [&[u8]; 30] = [
     b"Host: allowed.example\r\n",
     b"GET / HTTP/1.1\r\n",
     b"*",
+    b" :",
+    b"\r\n ",
+    b"3\r\nabc\r\n0\r\n\r\n",
 ];
 const TLS_WORDS: [&[u8]; 14] = [
     &[22, 3, 1],
