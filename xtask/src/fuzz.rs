@@ -19,6 +19,9 @@ pub(crate) struct Options {
     /// A run with the same seed sees the same inputs.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Threads; without it, one for each core.
+    #[arg(long, value_name = "NUMBER")]
+    jobs: Option<usize>,
 }
 
 /// Builds the fuzzer for speed and runs it; differences that nothing explains
@@ -36,6 +39,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         ])
         .arg(format!("--inputs={}", options.inputs))
         .arg(format!("--seed={}", options.seed))
-        .args(options.target.iter().map(|name| format!("--target={name}")));
+        .args(options.target.iter().map(|name| format!("--target={name}")))
+        .args(options.jobs.iter().map(|jobs| format!("--jobs={jobs}")));
     exec(&mut fuzz)
 }

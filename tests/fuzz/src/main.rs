@@ -20,6 +20,9 @@ struct Args {
     /// A run with the same seed sees the same inputs.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Threads; without it, one for each core.
+    #[arg(long, value_name = "NUMBER")]
+    jobs: Option<usize>,
     /// Write the seeds into this folder, one below it for each target, and
     /// do nothing else.
     #[arg(long, value_name = "FOLDER")]
@@ -45,10 +48,13 @@ fn main() -> Result<()> {
             .into_iter()
             .try_for_each(|target| corpus(target, &folder.join(target.name())));
     }
-    let mut found = 0;
+    let (mut done, mut found) = (0, 0);
     for target in chosen {
-        found += run(target, &args)?;
+        let ran = run(target, &args)?;
+        done += ran.done.into_inner();
+        found += ran.found.into_inner();
     }
+    println!("in all: {done} inputs, {found} unexplained");
     if found != 0 {
         bail!("{found} differences without an explanation; they are regressions now");
     }
@@ -79,13 +85,13 @@ struct Shared {
     failed: AtomicBool,
 }
 
-fn run(target: Target, args: &Args) -> Result<u64> {
+fn run(target: Target, args: &Args) -> Result<Shared> {
     let seeds = seeds(target)?;
     let shared = Shared::default();
     let start = Instant::now();
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
-        for _ in 0..threads {
+        for _ in 0..args.jobs.unwrap_or(cores).max(1) {
             scope.spawn(|| {
                 if let Err(error) = work(target, args, &seeds, &shared) {
                     eprintln!("{error:#}");
@@ -111,7 +117,7 @@ fn run(target: Target, args: &Args) -> Result<u64> {
     if shared.failed.load(Ordering::Relaxed) {
         bail!("a thread could not go on");
     }
-    Ok(found)
+    Ok(shared)
 }
 
 fn work(target: Target, args: &Args, seeds: &[Vec<u8>], shared: &Shared) -> Result<()> {

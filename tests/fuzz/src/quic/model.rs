@@ -59,6 +59,8 @@ pub(super) struct Stream {
     pub(super) conflict: bool,
     /// A frame reaches further than the filter keeps.
     pub(super) too_long: bool,
+    /// A hello told, at one time or another, that it is longer than that.
+    pub(super) told_too_long: bool,
     /// More frames than the filter reads of a packet.
     pub(super) many: bool,
 }
@@ -92,6 +94,7 @@ impl Stream {
                 *there = Some(*byte);
             }
         }
+        self.told_too_long |= self.told().is_some_and(|told| told > LONGEST);
     }
 
     /// The bytes from the front to the first gap.
@@ -99,14 +102,17 @@ impl Stream {
         self.bytes.iter().map_while(|byte| *byte).collect()
     }
 
-    /// The ClientHello when all of it is there.
-    pub(super) fn hello(&self) -> Option<Vec<u8>> {
-        let front = self.front();
-        let [1, a, b, c] = front.first_chunk()? else {
+    /// How long the ClientHello is, with its header.
+    fn told(&self) -> Option<usize> {
+        let [Some(1), Some(a), Some(b), Some(c)] = self.bytes.first_chunk()? else {
             return None;
         };
-        let total = 4 + u32::from_be_bytes([0, *a, *b, *c]) as usize;
-        front.get(..total).map(<[u8]>::to_vec)
+        Some(4 + u32::from_be_bytes([0, *a, *b, *c]) as usize)
+    }
+
+    /// The ClientHello when all of it is there.
+    pub(super) fn hello(&self) -> Option<Vec<u8>> {
+        self.front().get(..self.told()?).map(<[u8]>::to_vec)
     }
 
     /// Whether bytes stand behind a complete ClientHello.
