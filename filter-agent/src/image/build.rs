@@ -121,6 +121,10 @@ fn config(input: &Input) -> abi::Config {
             .map(|group| group.locked)
             .reduce(|all, locked| all & locked)
             .unwrap_or(0),
+        denied_by_any: input
+            .groups
+            .iter()
+            .fold(0, |any, group| any | group.deny | group.locked),
         unseen_start: 0,
         reserved: [0; 7],
     }

@@ -48,6 +48,8 @@ pub struct Config {
     pub excepting: u32,
     /// Locked categories of every group: dropped on the WAN side too.
     pub denied_by_all: u64,
+    /// Categories that at least one group may not reach.
+    pub denied_by_any: u64,
     /// 1: a connection whose start was not seen is judged by its first
     /// payload (captures may lack the start); 0: nothing of it passes.
     pub unseen_start: u8,
@@ -71,6 +73,7 @@ impl Config {
         rooms: 0,
         excepting: u32::MAX,
         denied_by_all: 0,
+        denied_by_any: 0,
         unseen_start: 0,
         reserved: [0; 7],
     };

@@ -109,6 +109,8 @@ fn go_on(ctx: &XdpContext, s: &mut Scratch) -> u32 {
         return finish(ctx, s);
     }
     s.known = 1;
+    // A literal's categories are not the destination's.
+    s.ranged = 0;
     s.failed = 0;
     s.again = 0;
     s.skip = 0;

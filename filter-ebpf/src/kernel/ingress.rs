@@ -13,6 +13,7 @@ use filter_ebpf::{
 
 use super::{
     finish::{count, count_category, finish, jump, scratch, tick},
+    lookup,
     maps::{FLOWS, OVERRIDE_HEADER, config},
     quic,
     scratch::Scratch,
@@ -52,6 +53,19 @@ pub(crate) fn lan_ingress(ctx: XdpContext) -> u32 {
     };
     tick(s);
     s.known = 0;
+    // Datagrams to addresses that some group may not reach are asked about
+    // there first: a flood of them to ever new ports finds its flows in no
+    // cache, and the answer for the address is the cheaper one.
+    s.ranged = u8::from(s.meta.key.protocol == 17);
+    if s.ranged != 0 {
+        let ipv6 = s.meta.flags & MetaFlags::IPV6 != 0;
+        s.range_mask = lookup::address(&s.meta.key.server, ipv6);
+        if s.range_mask & config!(denied_by_any) != 0 {
+            s.known = 1;
+            begin(s);
+            return jump(&ctx, Tail::Judge);
+        }
+    }
     // What an older connection of the same ports was judged to be says
     // nothing about the one that a SYN opens.
     if !opens(&s.meta)
@@ -170,10 +184,7 @@ fn established(ctx: &XdpContext, view: &View, flow: &mut Flow, s: &mut Scratch) 
                 return None;
             }
         }
-    } else if flow.watch != 0
-        && verdict == Verdict::Pass
-        && (quic::begins(view, &s.meta, flow.pending != 0) || is_tunnel(view, flow, &s.meta))
-    {
+    } else if verdict == Verdict::Pass && begins_anew(view, flow, &s.meta) {
         return None;
     }
     let reason = Reason::from_u8(flow.reason);
@@ -259,6 +270,13 @@ fn begins_hello(view: &View, protocol: u8, at: u32) -> bool {
         Some(first) => restarts(first.u8::<0>(), Protocol::from_u8(protocol)),
         None => true,
     }
+}
+
+/// Whether a datagram of a flow that passes needs another look.
+#[inline(always)]
+pub(crate) fn begins_anew(view: &View, flow: &Flow, meta: &Meta) -> bool {
+    flow.watch != 0
+        && (quic::begins(view, meta, flow.pending != 0) || is_tunnel(view, flow, meta))
 }
 
 /// Whether a datagram opens a tunnel behind others that were passed.

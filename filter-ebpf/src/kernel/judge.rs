@@ -10,7 +10,7 @@ use filter_ebpf::{
 
 use super::{
     finish::{finish, jump, scratch},
-    ingress::{Ahead, ahead, is_current, misleads, opens},
+    ingress::{Ahead, ahead, begins_anew, is_current, misleads, opens},
     lookup,
     maps::{ACCESS, FLOWS, GROUPS, HELLOS, ROOM_OF, ROOM_OF_QINQ, ROOMS, config},
     quic,
@@ -38,8 +38,10 @@ enum Next {
 
 #[inline(always)]
 fn look(view: &View, s: &mut Scratch) -> Next {
-    let server = s.meta.key.server;
-    s.range_mask = lookup::address(&server, s.meta.flags & MetaFlags::IPV6 != 0);
+    if s.ranged == 0 {
+        let ipv6 = s.meta.flags & MetaFlags::IPV6 != 0;
+        s.range_mask = lookup::address(&s.meta.key.server, ipv6);
+    }
     let Some(room) = room(s) else {
         if s.range_mask & OWN_NETWORK != 0 {
             s.set(Verdict::Pass, Reason::OwnNetwork);
@@ -83,6 +85,14 @@ fn look(view: &View, s: &mut Scratch) -> Next {
     if query && s.meta.key.protocol == 17 {
         return dns(s, group);
     }
+    let range = by_address(s);
+    if s.meta.key.protocol == 17
+        && let Some(opinion) = refused(s, range)
+    {
+        s.protocol = Protocol::Udp as u8;
+        s.set_opinion(opinion);
+        return Next::Finish;
+    }
     let mut fresh = true;
     if s.known != 0
         && let Some(flow) = FLOWS.get_ptr_mut(&s.meta.key)
@@ -110,14 +120,7 @@ fn look(view: &View, s: &mut Scratch) -> Next {
                     Ahead::Known
                 };
                 match next {
-                    Ahead::Known => {
-                        s.again = AGAIN_HELLO;
-                        s.verdict = flow.verdict;
-                        s.reason = flow.reason;
-                        s.category = flow.category;
-                        s.protocol = flow.protocol;
-                        return Next::Finish;
-                    }
+                    Ahead::Known => return as_judged(s, flow),
                     Ahead::Gap => {
                         s.set(Verdict::Drop, Reason::OutOfOrder);
                         return Next::Finish;
@@ -137,24 +140,39 @@ fn look(view: &View, s: &mut Scratch) -> Next {
             flow.pending = 1;
         }
         if is_current(flow, s) {
+            let passes = flow.verdict == Verdict::Pass as u8;
+            if s.meta.key.protocol == 17 && !(passes && begins_anew(view, flow, &s.meta)) {
+                return as_judged(s, flow);
+            }
             s.again = AGAIN_HELLO;
             fresh = flow.pending != 0;
         }
     }
     match s.meta.key.protocol {
-        6 => tcp(s, group),
-        17 => udp(view, s, group, fresh),
-        1 | 58 => icmp(view, s),
+        6 => tcp(s, group, range),
+        17 => udp(view, s, group, range, fresh),
+        1 | 58 => icmp(view, s, range),
         // IPIP, 6in4, GRE, ESP, AH, EtherIP, L2TP.
         4 | 41 | 47 | 50 | 51 | 97 | 115 => {
             let opinion = s.row.unjudged(group.tunnel, Reason::Tunnel);
-            by_range(s, opinion)
+            by_range(s, range, opinion)
         }
         _ => {
             let opinion = s.row.unjudged(group.undecodable, Reason::UnknownProtocol);
-            by_range(s, opinion)
+            by_range(s, range, opinion)
         }
     }
+}
+
+/// A packet that goes the way of its flow.
+#[inline(always)]
+fn as_judged(s: &mut Scratch, flow: &Flow) -> Next {
+    s.again = AGAIN_HELLO;
+    s.verdict = flow.verdict;
+    s.reason = flow.reason;
+    s.category = flow.category;
+    s.protocol = flow.protocol;
+    Next::Finish
 }
 
 /// Whether options of IPv4 send the packet on from its destination (RFC 791
@@ -296,13 +314,12 @@ pub(crate) fn open(s: &mut Scratch, room: &Room, group: &Group) -> bool {
 }
 
 #[inline(always)]
-fn tcp(s: &mut Scratch, group: &Group) -> Next {
+fn tcp(s: &mut Scratch, group: &Group, range: Option<Opinion>) -> Next {
     if s.meta.flags & MetaFlags::FRAGMENT != 0 {
         let opinion = s.row.unjudged(group.fragment, Reason::Fragment);
-        return by_range(s, opinion);
+        return by_range(s, range, opinion);
     }
     s.protocol = Protocol::Tcp as u8;
-    let range = by_address(s);
     if let Some(opinion) = refused(s, range) {
         s.set_opinion(opinion);
         return Next::Finish;
@@ -334,17 +351,18 @@ fn tcp(s: &mut Scratch, group: &Group) -> Next {
 }
 
 #[inline(always)]
-fn udp(view: &View, s: &mut Scratch, group: &Group, fresh: bool) -> Next {
+fn udp(
+    view: &View,
+    s: &mut Scratch,
+    group: &Group,
+    range: Option<Opinion>,
+    fresh: bool,
+) -> Next {
     if s.meta.flags & MetaFlags::FRAGMENT != 0 {
         let opinion = s.row.unjudged(group.fragment, Reason::Fragment);
-        return by_range(s, opinion);
+        return by_range(s, range, opinion);
     }
     s.protocol = Protocol::Udp as u8;
-    let range = by_address(s);
-    if let Some(opinion) = refused(s, range) {
-        s.set_opinion(opinion);
-        return Next::Finish;
-    }
     let first = if s.meta.payload > MAX_HEADER_OFFSET {
         0
     } else {
@@ -421,7 +439,9 @@ fn is_foreign_resolver(s: &Scratch) -> bool {
 #[inline(always)]
 fn opened(s: &mut Scratch) -> Option<Next> {
     let first = s.meta.seq.wrapping_add(1);
-    stream::syn(&s.meta.key, first);
+    if !stream::syn(&s.meta.key, first, s.meta.payload_len > 0) {
+        return None;
+    }
     if let Some(hello) = HELLOS.get_ptr_mut(&s.meta.key) {
         // SAFETY: see `ingress::lan_ingress`.
         let hello = unsafe { &mut *hello };
@@ -462,7 +482,7 @@ fn asks_a_resolver(view: &View, s: &Scratch) -> bool {
 }
 
 #[inline(always)]
-fn icmp(view: &View, s: &mut Scratch) -> Next {
+fn icmp(view: &View, s: &mut Scratch, range: Option<Opinion>) -> Next {
     s.protocol = Protocol::Icmp as u8;
     // Unreachable, too big, time exceeded, parameter problem (RFC 792,
     // RFC 4443 §2.1).
@@ -482,7 +502,7 @@ fn icmp(view: &View, s: &mut Scratch) -> Next {
     } else {
         s.row.default()
     };
-    by_range(s, opinion)
+    by_range(s, range, opinion)
 }
 
 /// Whether an ICMP error quotes a packet from its destination that belongs to
@@ -529,12 +549,8 @@ fn is_about_flow(view: &View, s: &mut Scratch) -> bool {
 
 /// The verdict of the destination's range, else `otherwise`.
 #[inline(always)]
-fn by_range(s: &mut Scratch, otherwise: Opinion) -> Next {
-    let opinion = match by_address(s) {
-        Some(opinion) => opinion,
-        None => otherwise,
-    };
-    s.set_opinion(opinion);
+fn by_range(s: &mut Scratch, range: Option<Opinion>, otherwise: Opinion) -> Next {
+    s.set_opinion(range.unwrap_or(otherwise));
     Next::Finish
 }
 

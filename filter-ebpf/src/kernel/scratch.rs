@@ -73,8 +73,10 @@ pub(crate) struct Scratch {
     pub(crate) answer: u8,
     /// Whose address [`SAFE`] means.
     pub(crate) provider: u8,
-    /// 1: `FLOWS` has an entry that speaks about this packet.
+    /// 1: `FLOWS` may have an entry that speaks about this packet.
     pub(crate) known: u8,
+    /// 1: `range_mask` is the destination's.
+    pub(crate) ranged: u8,
     /// Type of record that the DNS query asks for.
     pub(crate) query_kind: u16,
     /// Where the present HTTP body ends, from the payload's first byte on, and

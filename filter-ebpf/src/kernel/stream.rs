@@ -16,7 +16,10 @@ pub(crate) const SLOTS: u32 = 1 << 18;
 const CONFIRMED: u64 = 1 << 32;
 /// Set once the stream was judged: its start is over.
 const JUDGED: u64 = 1 << 33;
-const FINGERPRINT: u64 = !0 << 34;
+/// Set for good once a SYN with data came for any stream of the slot: what is
+/// kept of it may be about another connection than the next SYN's (T07).
+const SPOKE: u64 = 1 << 63;
+const FINGERPRINT: u64 = !(SPOKE | (1 << 34) - 1);
 
 /// The sequence number of a stream's first byte, if it was seen and its note
 /// not overwritten; what only the client said counts where the stream's start
@@ -25,7 +28,7 @@ const FINGERPRINT: u64 = !0 << 34;
 pub(crate) fn start(key: &FlowKey) -> Option<u32> {
     let (index, fingerprint) = place(key);
     let slot = *STARTS.get(index)?;
-    if slot & FINGERPRINT != fingerprint || slot == 0 {
+    if slot & FINGERPRINT != fingerprint {
         return None;
     }
     if slot & CONFIRMED == 0 && config!(unseen_start) == 0 {
@@ -62,18 +65,26 @@ pub(crate) fn judged(key: &FlowKey) {
     }
 }
 
-/// Notes a client's SYN. What a server confirmed for the same flow stays.
+/// Notes a client's SYN, with `data` or without. What a server confirmed for
+/// the same flow stays. Says whether a SYN with data may have come before, or
+/// is this one.
 #[inline(always)]
-pub(crate) fn syn(key: &FlowKey, first: u32) {
+pub(crate) fn syn(key: &FlowKey, first: u32, data: bool) -> bool {
     let (index, fingerprint) = place(key);
     let Some(slot) = STARTS.get_ptr_mut(index) else {
-        return;
+        return true;
     };
     // SAFETY: the slot is an aligned u64 in a map; a race loses one note.
     unsafe {
-        if *slot & (FINGERPRINT | CONFIRMED) != fingerprint | CONFIRMED {
-            *slot = fingerprint | u64::from(first);
+        let mut note = *slot;
+        if data {
+            note |= SPOKE;
         }
+        if note & (FINGERPRINT | CONFIRMED) != fingerprint | CONFIRMED {
+            note = note & SPOKE | fingerprint | u64::from(first);
+        }
+        *slot = note;
+        note & SPOKE != 0
     }
 }
 
@@ -85,7 +96,7 @@ pub(crate) fn syn_ack(key: &FlowKey, first: u32) {
         return;
     };
     // SAFETY: as above.
-    unsafe { *slot = fingerprint | CONFIRMED | u64::from(first) };
+    unsafe { *slot = *slot & SPOKE | fingerprint | CONFIRMED | u64::from(first) };
 }
 
 #[inline(always)]
