@@ -4,6 +4,7 @@
 
 mod captures;
 mod frames;
+mod fuzz;
 mod hooks;
 mod replace;
 mod upgrade;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 pub mod agent;
 pub mod clients;
+pub mod differential;
 pub mod frames;
 pub mod lab;
 pub mod netns;

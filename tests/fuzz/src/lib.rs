@@ -123,6 +123,7 @@ explained! {
     SaidTwice = "said-twice";
     StrictDatagram = "strict-datagram";
     HelloTooLong = "hello-too-long";
+    RefusedHello = "refused-hello";
     FrameBounds = "frame-bounds";
     HelloFollowed = "hello-followed";
     DnsAnswer = "dns-answer";

@@ -178,8 +178,9 @@ fn strictness(packets: &[Packet], said: &[Judged]) -> Option<Explained> {
     });
     let last = said.last()?;
     match last.outcome {
-        Outcome::Failed(Reason::HelloTooLong) if stream.too_long || stream.told_too_long => {
-            Some(Explained::HelloTooLong)
+        Outcome::Failed(Reason::HelloTooLong) if stream.too_long => Some(Explained::HelloTooLong),
+        Outcome::Failed(Reason::HelloTooLong | Reason::Malformed) if stream.refused => {
+            Some(Explained::RefusedHello)
         }
         Outcome::Failed(Reason::QuicRefused) | Outcome::Hold if stream.many => {
             Some(Explained::FrameBounds)

@@ -39,6 +39,11 @@ pub(super) fn frames(plain: &[u8]) -> Option<Vec<(usize, &[u8])>> {
     Some(frames)
 }
 
+/// How long a handshake message is, with its header.
+fn told([a, b, c]: [u8; 3]) -> usize {
+    4 + u32::from_be_bytes([0, a, b, c]) as usize
+}
+
 fn varints<const N: usize>(left: &mut &[u8]) -> Option<[u64; N]> {
     let mut values = [0; N];
     for value in &mut values {
@@ -59,8 +64,9 @@ pub(super) struct Stream {
     pub(super) conflict: bool,
     /// A frame reaches further than the filter keeps.
     pub(super) too_long: bool,
-    /// A hello told, at one time or another, that it is longer than that.
-    pub(super) told_too_long: bool,
+    /// It began, at one time or another, with a message that is no ClientHello
+    /// or is longer than that.
+    pub(super) refused: bool,
     /// More frames than the filter reads of a packet.
     pub(super) many: bool,
 }
@@ -94,7 +100,9 @@ impl Stream {
                 *there = Some(*byte);
             }
         }
-        self.told_too_long |= self.told().is_some_and(|told| told > LONGEST);
+        if let Some([Some(kind), Some(a), Some(b), Some(c)]) = self.bytes.first_chunk() {
+            self.refused |= *kind != 1 || told([*a, *b, *c]) > LONGEST;
+        }
     }
 
     /// The bytes from the front to the first gap.
@@ -102,17 +110,13 @@ impl Stream {
         self.bytes.iter().map_while(|byte| *byte).collect()
     }
 
-    /// How long the ClientHello is, with its header.
-    fn told(&self) -> Option<usize> {
-        let [Some(1), Some(a), Some(b), Some(c)] = self.bytes.first_chunk()? else {
-            return None;
-        };
-        Some(4 + u32::from_be_bytes([0, *a, *b, *c]) as usize)
-    }
-
     /// The ClientHello when all of it is there.
     pub(super) fn hello(&self) -> Option<Vec<u8>> {
-        self.front().get(..self.told()?).map(<[u8]>::to_vec)
+        let front = self.front();
+        let [1, a, b, c] = front.first_chunk()? else {
+            return None;
+        };
+        front.get(..told([*a, *b, *c])).map(<[u8]>::to_vec)
     }
 
     /// Whether bytes stand behind a complete ClientHello.

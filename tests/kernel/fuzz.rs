@@ -1,0 +1,50 @@
+//! The fuzzers' inputs beside the host's inspectors; `cargo xtask fuzz
+//! --kernel` runs more of them.
+
+use anyhow::{Context as _, Result};
+use filter_fuzz::{Random, Target, files, regressions, seeds};
+use filter_tests::differential::Differential;
+
+/// Of each target: seconds for all of them.
+const INPUTS: u64 = 3_000;
+
+#[test]
+fn kernel_and_host_agree_on_mutated_inputs() -> Result<()> {
+    for target in Target::ALL {
+        let seeds = seeds(target)?;
+        let mut differential = Differential::new()?;
+        for first in (0..INPUTS).step_by(500) {
+            let inputs: Vec<_> = (first..first + 500)
+                .map(|index| Differential::mutated(target, &seeds, 3, index))
+                .collect();
+            let differences = differential.compare(target, &inputs)?;
+            assert!(differences.is_empty(), "{first}: {differences:#?}");
+        }
+        // A run that reaches nothing would agree about everything.
+        let compared = differential.compared;
+        assert_eq!(compared.inputs, INPUTS, "{target:?}");
+        assert!(compared.refused > INPUTS / 10, "{target:?} {compared:?}");
+        assert!(compared.named > INPUTS / 20, "{target:?} {compared:?}");
+        assert!(
+            compared.frames > compared.refused,
+            "{target:?} {compared:?}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn kernel_and_host_agree_on_every_difference_found() -> Result<()> {
+    for target in Target::ALL {
+        let mut inputs = Vec::new();
+        for path in files(&regressions(target), "bin")? {
+            let input = std::fs::read(&path).with_context(|| path.display().to_string())?;
+            // Many ways of cutting it.
+            inputs.extend((0..40).map(|index| (input.clone(), Random::new(1, index))));
+        }
+        assert!(!inputs.is_empty(), "{target:?}");
+        let differences = Differential::new()?.compare(target, &inputs)?;
+        assert!(differences.is_empty(), "{target:?}: {differences:#?}");
+    }
+    Ok(())
+}
