@@ -1,4 +1,4 @@
-//! Lists: every format, packing, damage, updates, and speed.
+//! Lists: every format, packing, damage, and updates.
 //!
 //! `FORMAT/NAME.in` is a list, `FORMAT/NAME.expected` what an import of it
 //! gives. After a wanted change write the expectations anew with
@@ -11,6 +11,5 @@ mod mutate;
 mod packing;
 mod record;
 mod server;
-mod speed;
 mod update;
 mod update_local;

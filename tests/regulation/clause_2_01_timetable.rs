@@ -10,7 +10,7 @@ use crate::school::policy;
 #[test]
 fn the_week_of_a_room_shows_lessons_of_both_shifts() {
     let policy = policy();
-    let room = policy.room("room 1").unwrap();
+    let room = policy.room("101").unwrap();
     let text = week_text(&policy, room, date(2026, 9, 9), Language::Russian, 120);
     let line = |head: &str| text.lines().find(|line| line.contains(head)).unwrap_or("");
     assert!(line("08:00-08:45").contains("1 8-A"), "{text}");
@@ -45,7 +45,7 @@ fn a_room_that_is_never_open_is_found() {
     assert!(
         found
             .iter()
-            .any(|f| f.message.text.contains("\"room 1\" has no window")),
+            .any(|f| f.message.text.contains("\"101\" has no window")),
         "{found:?}"
     );
 }

@@ -23,7 +23,7 @@ fn a_timetable_carries_its_decision() {
 #[test]
 fn breaks_holidays_and_one_off_days_are_told_in_words() {
     let policy = policy();
-    let room = policy.room("room 1").unwrap();
+    let room = policy.room("101").unwrap();
     let say = |local: &str, language| {
         let state = state_at(&policy, room, at(&policy, local)).unwrap();
         describe(&state, &policy.timezone, language)

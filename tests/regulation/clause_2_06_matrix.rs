@@ -25,17 +25,17 @@ fn every_cell_that_speaks_has_its_decision() {
 fn a_decision_ends_on_its_last_day() {
     let host = "youtube.com";
     assert_eq!(
-        School::at("2026-12-30T08:10").says("room 1", host),
+        School::at("2026-12-30T08:10").says("101", host),
         (Verdict::Pass, Reason::NameAllowed)
     );
-    let ended = School::at("2027-01-18T08:10").says("room 1", host);
+    let ended = School::at("2027-01-18T08:10").says("101", host);
     assert_eq!(ended, (Verdict::Reject, Reason::NotListed));
 }
 
 #[test]
 fn the_same_host_is_another_matter_for_another_group() {
     let school = School::at(LESSON);
-    assert_eq!(school.says("room 1", "telegram.org").0, Verdict::Reject);
+    assert_eq!(school.says("101", "telegram.org").0, Verdict::Reject);
     assert_eq!(
         school.says("staff room", "telegram.org"),
         (Verdict::Pass, Reason::DefaultOpen)

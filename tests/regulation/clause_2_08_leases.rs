@@ -15,20 +15,20 @@ fn a_lease_has_a_name_and_ends_at_the_bell() {
     let mut store = Store::in_memory().unwrap();
     store
         .change(&teacher, now, |c| {
-            leases::take(c, "room 1", &teacher, now, bell)
+            leases::take(c, "101", &teacher, now, bell)
         })
         .unwrap();
     assert!(
         store
             .change(&other, now, |c| leases::take(
-                c, "room 1", &other, now, bell
+                c, "101", &other, now, bell
             ))
             .is_err()
     );
     let held = store
-        .read(|c| leases::of(c, "room 1", now))
+        .read(|c| leases::of(c, "101", now))
         .unwrap()
         .unwrap();
     assert_eq!(held.holder, "bekov");
-    assert_eq!(store.read(|c| leases::of(c, "room 1", bell)).unwrap(), None);
+    assert_eq!(store.read(|c| leases::of(c, "101", bell)).unwrap(), None);
 }

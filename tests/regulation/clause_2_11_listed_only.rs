@@ -8,15 +8,15 @@ use crate::school::{LESSON, School};
 fn pupils_reach_what_is_listed_and_nothing_else() {
     let school = School::at(LESSON);
     assert_eq!(
-        school.says("room 1", "ky.wikipedia.org"),
+        school.says("101", "ky.wikipedia.org"),
         (Verdict::Pass, Reason::NameAllowed)
     );
     assert_eq!(
-        school.says("room 1", "example.org"),
+        school.says("101", "example.org"),
         (Verdict::Reject, Reason::NotListed)
     );
     assert_eq!(
-        school.says("room 1", "wikipedia.org.example"),
+        school.says("101", "wikipedia.org.example"),
         (Verdict::Reject, Reason::NotListed)
     );
 }

@@ -11,7 +11,7 @@ use crate::school::{LESSON, School, policy};
 #[test]
 fn a_hello_without_a_name_is_refused_to_pupils_and_counted_by_its_reason() {
     let school = School::at(LESSON);
-    let pupils = school.ask("room 1", &school.held("room 1"), None);
+    let pupils = school.ask("101", &school.held("101"), None);
     assert_eq!(pupils.0, Verdict::Reject);
     assert!(
         matches!(pupils.1, Reason::Unnamed | Reason::NotListed),

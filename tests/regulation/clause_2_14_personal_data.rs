@@ -37,7 +37,7 @@ fn an_identity_is_opened_for_an_incident_only_with_a_reason_and_until_its_time()
     let salt = Salt::random().unwrap();
     let seen = Sighting {
         device,
-        room: "room 1",
+        room: "101",
         lesson: "2026-09-07 first, №1 (8-A)",
         class_teacher: None,
         category: "social",

@@ -9,7 +9,7 @@ fn pupils_and_guests_reach_no_payment_service() {
     let school = School::at(LESSON);
     for host in ["paypal.com", "www.paypal.com", "mbank.kg"] {
         assert_eq!(
-            school.says("room 1", host),
+            school.says("101", host),
             (Verdict::Reject, Reason::NameDenied),
             "{host}"
         );

@@ -25,7 +25,7 @@ fn transactions_and_programs_are_denied_but_could_be_granted() {
     let school = School::at(LESSON);
     for host in ["stripe.com", "softonic.com"] {
         assert_eq!(
-            school.says("room 1", host),
+            school.says("101", host),
             (Verdict::Reject, Reason::NameDenied),
             "{host}"
         );

@@ -11,7 +11,7 @@ use filter_agent::store::Who;
 use filter_ebpf::abi::{Access, Reason, Secret, Verdict};
 use jiff::Timestamp;
 
-/// A lesson of room 1: Monday, lesson 1 of the first shift.
+/// A lesson of room 101: Monday, lesson 1 of the first shift.
 pub(crate) const LESSON: &str = "2026-09-07T08:10";
 
 pub(crate) fn policy() -> Policy {

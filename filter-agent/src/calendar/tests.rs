@@ -1,6 +1,5 @@
 use std::fmt::Write as _;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use filter_ebpf::abi;
 use jiff::civil::{Date, DateTime, date};
@@ -131,31 +130,6 @@ fn a_window_past_midnight_belongs_to_the_day_it_begins_on() {
 }
 
 #[test]
-fn a_year_of_the_example_takes_under_100_ms() {
-    let policy = example();
-    let (from, to) = (
-        at(&policy, "2026-09-01T00:00"),
-        at(&policy, "2027-09-01T00:00"),
-    );
-    let mut best = Duration::MAX;
-    let mut count = 0;
-    // The machine has other work: the best of a few runs is the program's own.
-    for _ in 0..5 {
-        let begin = Instant::now();
-        count = (0..policy.rooms.len())
-            .map(|room| windows(&policy, room, from, to).len())
-            .sum();
-        best = best.min(begin.elapsed());
-    }
-    println!(
-        "{count} windows of {} rooms in {best:?}",
-        policy.rooms.len()
-    );
-    assert!(count > 5000, "{count}");
-    assert!(best < Duration::from_millis(100), "{best:?}");
-}
-
-#[test]
 fn the_kernel_is_told_eight_days_and_more() {
     let policy = example();
     let clock = Clock {
@@ -234,7 +208,7 @@ fn spans_merge_what_touches_and_admit_what_does_not_fit() {
 #[test]
 fn a_closed_room_says_why() {
     let policy = example();
-    let room = policy.room("room 1").unwrap();
+    let room = policy.room("101").unwrap();
     let state = |local: &str| state_at(&policy, room, at(&policy, local)).unwrap();
     let lesson = state("2026-09-07T08:10");
     assert_eq!((lesson.lesson(), lesson.closed), (Some(1), None));
@@ -272,7 +246,7 @@ fn a_closed_room_says_why() {
 #[test]
 fn a_lesson_of_another_group_waits_for_its_image() {
     let policy = example();
-    let room = policy.room("room 1").unwrap();
+    let room = policy.room("101").unwrap();
     let (students, teachers) = (
         policy.group("students").unwrap(),
         policy.group("teachers").unwrap(),

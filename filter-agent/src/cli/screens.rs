@@ -187,7 +187,7 @@ fn week(screen: &Screen) -> String {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let policy = Policy::load(&folder.join("../docs/examples/school-12-rooms.toml")).unwrap();
     let week = "2026-11-10".parse().unwrap();
-    ["room 1", "staff room"]
+    ["101", "staff room"]
         .map(|name| {
             week_text(
                 &policy,

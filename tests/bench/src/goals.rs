@@ -1,4 +1,4 @@
-//! What issue "line rate" asks for, beside what was reached.
+//! What is asked of the filter's speed and memory, beside what was reached.
 
 use std::fmt::Write as _;
 
@@ -96,6 +96,21 @@ const GOALS: &[(&str, &str, Goal)] = &[
     ),
     ("`block` in force", "apply.block", AtMost(10.0)),
     ("`room close` in force", "apply.room-close", AtMost(10.0)),
+    (
+        "importing a list of 1M lines, the slowest format",
+        "lists.slowest",
+        AtLeast(2.0),
+    ),
+    (
+        "a year of the example timetable",
+        "schedule.year",
+        AtMost(100.0),
+    ),
+    (
+        "timetable that the kernel holds",
+        "schedule.days",
+        AtLeast(8.0),
+    ),
 ];
 
 /// The table of goals, by the rows' medians.

@@ -4,12 +4,14 @@ mod apply;
 mod filter;
 mod frames;
 mod goals;
+mod lists;
 mod mmap;
 mod netfilter;
 mod peers;
 mod program;
 mod report;
 mod rows;
+mod schedule;
 mod tables;
 mod veth;
 mod workload;
@@ -29,7 +31,8 @@ struct Args {
     /// Write all samples to this file.
     #[arg(long)]
     json: Option<PathBuf>,
-    /// Only `tables`, `prog`, `veth` or `apply`; `BENCHMARKS.md` then stays as it is.
+    /// Only `tables`, `prog`, `veth`, `apply`, `lists` or `schedule`;
+    /// `BENCHMARKS.md` then stays as it is.
     #[arg(long)]
     only: Option<String>,
     /// Samples per row.
@@ -57,6 +60,8 @@ pub(crate) struct Effort {
     /// How often lists are put in force, and with how many ranges.
     pub(crate) applies: u32,
     pub(crate) applied_ranges: u32,
+    /// Lines of a list that is imported.
+    pub(crate) lines: u32,
 }
 
 impl Effort {
@@ -71,6 +76,7 @@ impl Effort {
                 flows: &[1, 64],
                 applies: 1,
                 applied_ranges: 1_000,
+                lines: 10_000,
             };
         }
         Self {
@@ -82,6 +88,7 @@ impl Effort {
             flows: &[1, 64, 4_096, 65_536],
             applies: 3,
             applied_ranges: 100_000,
+            lines: 1_000_000,
         }
     }
 }
@@ -90,11 +97,13 @@ impl Effort {
 type Part = fn(&mut Rows, &Effort) -> Result<()>;
 
 /// What is measured, by name.
-const PARTS: [(&str, Part); 4] = [
+const PARTS: [(&str, Part); 6] = [
     ("tables", tables::measure),
     ("prog", program::measure),
     ("veth", veth::measure),
     ("apply", apply::measure),
+    ("lists", lists::measure),
+    ("schedule", schedule::measure),
 ];
 
 fn main() -> Result<()> {
