@@ -214,3 +214,61 @@ fn lines_made_to_be_slow_are_not() -> Result<()> {
     }
     Ok(())
 }
+
+/// A rule that is nothing but a host is read in one go; with a modifier that
+/// changes nothing it goes the long way.
+#[test]
+fn the_short_way_of_a_rule_and_the_long_one_agree() -> Result<()> {
+    const PIECES: [&str; 24] = [
+        "a",
+        "bad",
+        "Example",
+        "x-y",
+        "_dmarc",
+        "xn--e1afmkfd",
+        "мектеп",
+        "1",
+        "192.0.2.7",
+        "com",
+        "co.uk",
+        "github.io",
+        "example.com",
+        ".",
+        ".",
+        ".",
+        "..",
+        "-",
+        "*",
+        "^",
+        "|",
+        "/",
+        ":80",
+        "[2001:db8::1]",
+    ];
+    let options = Options {
+        format: Some(Format::Adblock),
+        ..Options::default()
+    };
+    let read = |rule: &str| -> Result<_> {
+        let (record, report) = crate::record::bytes(rule.as_bytes(), &options)?;
+        let ignored = report.ignored.iter().map(|kind| (kind.kind, kind.count));
+        Ok((record, ignored.collect::<Vec<_>>()))
+    };
+    let mut random = Random(11);
+    let mut taken = 0;
+    for _ in 0..20_000 {
+        let pieces = 1 + random.below(5);
+        let mut host: String = (0..pieces)
+            .map(|_| PIECES[random.below(PIECES.len())])
+            .collect();
+        if random.below(50) == 0 {
+            host = host.repeat(20);
+        }
+        let short = read(&format!("||{host}^"))?;
+        let long = read(&format!("||{host}^$important"))?;
+        ensure!(short == long, "{host}: {short:?}, not {long:?}");
+        taken += short.0.entries.len();
+    }
+    ensure!((2_000..20_000).contains(&taken), "{taken} of 20,000 taken");
+    Ok(())
+}

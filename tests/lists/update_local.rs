@@ -37,7 +37,11 @@ fn a_path_and_a_file_url_work_like_a_url() -> Result<()> {
         3,
     )
     .unwrap_err();
-    ensure!(error.to_string().starts_with("cannot read "), "{error}");
+    let text = error.to_string();
+    ensure!(
+        text.starts_with("cannot read ") && text.ends_with("there is no such file"),
+        "{text}"
+    );
     assert_eq!(in_force(&store, "test")?.len(), 4);
     for wrong in ["ftp://lists.example/x", "", "file://server/share"] {
         let error = run(&store, &Subscription::new("test", wrong), 4).unwrap_err();

@@ -23,7 +23,7 @@ enum Looks {
 pub(super) fn format(sample: &[u8]) -> Format {
     let mut votes = [0_usize; Format::ALL.len()];
     let mut names = 0;
-    let lines = sample.split(|&b| b == b'\n').map(<[u8]>::trim_ascii);
+    let lines = lines(sample);
     for line in lines.filter(|line| !line.is_empty()).take(LINES) {
         match looks(line) {
             Looks::Surely(format) => return format,
@@ -50,6 +50,12 @@ pub(super) fn format(sample: &[u8]) -> Format {
         _ if votes[Format::V2fly as usize] > 0 => Format::V2fly,
         _ => Format::Domains,
     }
+}
+
+/// Lines of either system, without the blanks around them.
+fn lines(sample: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let ends = |byte: &u8| matches!(byte, b'\n' | b'\r');
+    sample.split(ends).map(<[u8]>::trim_ascii)
 }
 
 fn looks(line: &[u8]) -> Looks {
@@ -194,9 +200,7 @@ pub(super) fn foreign(sample: &[u8]) -> Option<&'static str> {
         (b"*filter", "a rule set of iptables"),
         (b"function FindProxyForURL", "a proxy configuration (PAC)"),
     ];
-    let line = sample
-        .split(|&b| b == b'\n')
-        .map(<[u8]>::trim_ascii)
+    let line = lines(sample)
         .find(|line| !line.is_empty() && !line.starts_with(b"#") && !line.starts_with(b"//"))?;
     let inside = line.strip_prefix(b"{").or_else(|| line.strip_prefix(b"["));
     if let Some(inside) = inside
@@ -211,6 +215,18 @@ pub(super) fn foreign(sample: &[u8]) -> Option<&'static str> {
     }
     let found = STARTS.iter().find(|(start, _)| line.starts_with(start));
     found.map(|(_, what)| *what)
+}
+
+/// Whether a sample is mostly Latin text in UTF-16 of either order: every
+/// second byte is zero.
+pub(super) fn is_bare_utf16(sample: &[u8]) -> bool {
+    let pairs = sample.len() / 2;
+    let zeros = |at: usize| {
+        let bytes = sample.iter().skip(at).step_by(2);
+        bytes.filter(|&&byte| byte == 0).count()
+    };
+    let (high, low) = (zeros(0), zeros(1));
+    pairs > 0 && high.max(low) * 10 > pairs * 7 && high.min(low) == 0
 }
 
 /// Whether a sample is no text: more than a tenth are control characters.

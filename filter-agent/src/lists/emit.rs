@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use super::range::{self, IpRange, RESERVED};
+use super::range::{self, IpRange, RESERVED, Written};
 use super::{IgnoredKind, ListError, Name, NameError, Options, Report, Scope, Sink};
 
 /// Where entries and odd lines of a list go.
@@ -101,11 +101,11 @@ impl<'a, S: Sink + ?Sized> Emit<'a, S> {
     /// What is no plain name: looked at only after that failed.
     #[cold]
     fn odd_entry(&mut self, text: &[u8], scope: Scope, exception: bool, error: NameError) {
-        if range::written(text).is_some() {
+        if let Some(written) = range::written(text) {
             return if exception {
                 self.except_range(text);
             } else {
-                self.range(text);
+                self.written(written, text);
             };
         }
         if let Some(below) = text.strip_prefix(b"*.").or_else(|| text.strip_prefix(b".")) {
@@ -169,9 +169,14 @@ impl<'a, S: Sink + ?Sized> Emit<'a, S> {
 
     /// An address, a prefix or a range `a-b`.
     pub(super) fn range(&mut self, text: &[u8]) {
-        let Some(written) = range::written(text) else {
-            return self.ignore(IgnoredKind::Address, text);
-        };
+        match range::written(text) {
+            Some(written) => self.written(written, text),
+            None => self.ignore(IgnoredKind::Address, text),
+        }
+    }
+
+    /// A range that was read from `text`.
+    pub(super) fn written(&mut self, written: Written, text: &[u8]) {
         if written.host_bits {
             self.ignore(IgnoredKind::HostBits, text);
         }
@@ -184,19 +189,17 @@ impl<'a, S: Sink + ?Sized> Emit<'a, S> {
         } else {
             RESERVED
         };
+        let mut whole = true;
         for (kind, cuts) in [
             (IgnoredKind::Reserved, reserved),
             (IgnoredKind::Own, &self.own),
         ] {
             if cuts.iter().any(|cut| cut.overlaps(&range)) {
                 self.report.ignore(kind, &self.file, self.line, text);
+                whole = false;
             }
         }
-        if !reserved
-            .iter()
-            .chain(&self.own)
-            .any(|cut| cut.overlaps(&range))
-        {
+        if whole {
             self.report.ranges += 1;
             return self.sink.range(range, false);
         }

@@ -20,6 +20,8 @@ pub enum ListError {
         "{place} is {what}, which is not read: most lists are published in several formats, take plain domains, hosts, Adblock or RPZ"
     )]
     Foreign { place: String, what: &'static str },
+    #[error("{place} is UTF-16 without a byte order mark: save it as UTF-8")]
+    BareUtf16 { place: String },
     #[error("{place} is binary data, not a list")]
     Binary { place: String },
     #[error(

@@ -11,6 +11,7 @@ use super::archive::{self, read_error};
 use super::emit::Emit;
 use super::format::{Filter, Include, Parser, Part, adblock};
 use super::lines::{Line, Stream};
+use super::open::open;
 use super::{Format, IgnoredKind, ListError, Report, Scope, Sink, detect};
 
 /// Included lists of one list.
@@ -120,7 +121,7 @@ impl Source<'_> {
                     place: self.place(),
                     source,
                 };
-                let file = File::open(path).map_err(failed)?;
+                let file = open(path).map_err(failed)?;
                 let size = file.metadata().map_err(failed)?.len();
                 Ok((Box::new(file), size))
             }
@@ -235,7 +236,11 @@ impl Job<'_> {
             sample if detect::is_html(sample) => Some(ListError::Html {
                 place: self.place.clone(),
             }),
-            sample if detect::is_binary(sample) && !is_utf16(sample) => Some(ListError::Binary {
+            sample if is_utf16(sample) => None,
+            sample if detect::is_bare_utf16(sample) => Some(ListError::BareUtf16 {
+                place: self.place.clone(),
+            }),
+            sample if detect::is_binary(sample) => Some(ListError::Binary {
                 place: self.place.clone(),
             }),
             sample if self.options.format.is_none() => {

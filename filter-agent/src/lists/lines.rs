@@ -15,6 +15,8 @@ pub(super) struct Stream<'a> {
     start: usize,
     end: usize,
     ended: bool,
+    /// What ends a line, once one was read.
+    line_end: Option<u8>,
 }
 
 /// A line without its end.
@@ -33,6 +35,7 @@ impl<'a> Stream<'a> {
             start: 0,
             end: 0,
             ended: false,
+            line_end: None,
         }
     }
 
@@ -50,13 +53,17 @@ impl<'a> Stream<'a> {
         self.start = (self.start + n).min(self.end);
     }
 
-    /// The next line, `None` at the end. Lines end with LF or CRLF, the last
-    /// one also without.
+    /// The next line, `None` at the end. Lines end with LF or CRLF, those of
+    /// old Macintosh files with CR, the last one also without.
     pub(super) fn line(&mut self) -> io::Result<Option<Line<'_>>> {
+        let line_end = match self.line_end {
+            Some(line_end) => line_end,
+            None => self.find_line_end()?,
+        };
         let mut scanned = 0;
         loop {
             let held = self.buffer.get(self.start..self.end).unwrap_or(&[]);
-            if let Some(at) = memchr::memchr(b'\n', held.get(scanned..).unwrap_or(&[])) {
+            if let Some(at) = memchr::memchr(line_end, held.get(scanned..).unwrap_or(&[])) {
                 let from = self.start;
                 self.start += scanned + at + 1;
                 return Ok(Some(self.shown(from, from + scanned + at)));
@@ -71,10 +78,22 @@ impl<'a> Stream<'a> {
                 return Ok(Some(self.shown(from, to)));
             }
             if scanned > LINE_MAX {
-                return self.drop_line().map(Some);
+                return self.drop_line(line_end).map(Some);
             }
             self.fill()?;
         }
+    }
+
+    fn find_line_end(&mut self) -> io::Result<u8> {
+        let sample = self.peek()?;
+        let of = |byte| memchr::memchr(byte, sample).is_some();
+        let line_end = if of(b'\r') && !of(b'\n') {
+            b'\r'
+        } else {
+            b'\n'
+        };
+        self.line_end = Some(line_end);
+        Ok(line_end)
     }
 
     fn shown(&self, from: usize, to: usize) -> Line<'_> {
@@ -88,7 +107,7 @@ impl<'a> Stream<'a> {
 
     /// Reads on to the end of a line that outgrew the buffer, keeping only
     /// its start.
-    fn drop_line(&mut self) -> io::Result<Line<'_>> {
+    fn drop_line(&mut self, line_end: u8) -> io::Result<Line<'_>> {
         let kept = LINE_MAX;
         self.buffer.copy_within(self.start..self.start + kept, 0);
         loop {
@@ -97,7 +116,7 @@ impl<'a> Stream<'a> {
             let got = self.buffer.get(kept..kept + n).unwrap_or(&[]);
             if n == 0 {
                 (self.start, self.end, self.ended) = (0, 0, true);
-            } else if let Some(at) = memchr::memchr(b'\n', got) {
+            } else if let Some(at) = memchr::memchr(line_end, got) {
                 (self.start, self.end) = (kept + at + 1, kept + n);
             } else {
                 continue;
@@ -202,6 +221,10 @@ mod tests {
             assert_eq!(lines(&data, step), want, "step {step}");
         }
         assert_eq!(lines(b"", 1), []);
+        assert_eq!(
+            lines(b"a\rbb\r\rc\r", 1),
+            [(1, false), (2, false), (0, false), (1, false)]
+        );
         assert_eq!(lines(&vec![b'x'; 3 * CAPACITY], 5000), [(LINE_MAX, true)]);
     }
 

@@ -19,6 +19,7 @@ mod format;
 mod import;
 mod lines;
 mod name;
+mod open;
 mod range;
 mod report;
 pub mod update;

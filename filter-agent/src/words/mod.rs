@@ -6,6 +6,7 @@
 //! which the command line makes the sentence in its reader's language. So
 //! JSON is the same in every locale.
 
+mod closest;
 mod guide;
 mod label;
 mod language;
@@ -14,6 +15,7 @@ mod reason;
 mod said;
 mod state;
 
+pub use closest::closest;
 pub use guide::{commands, guide};
 pub use label::Word;
 pub use language::Language;

@@ -37,6 +37,12 @@ impl Rules {
 }
 
 fn rule<S: Sink + ?Sized>(text: &[u8], out: &mut Emit<'_, S>) {
+    // Most lines, and nothing in them that what follows would look for.
+    if out.withdrawn.is_empty()
+        && let Some(host) = host_alone(text)
+    {
+        return out.entry(host, Scope::Subtree, false);
+    }
     match text.first() {
         None | Some(b'!') => return,
         Some(b'[') if text.ends_with(b"]") => return,
@@ -83,6 +89,14 @@ fn rule<S: Sink + ?Sized>(text: &[u8], out: &mut Emit<'_, S>) {
     // `||*.name^` means what is below; there is no such entry without the
     // name itself.
     out.entry(end, scope, exception);
+}
+
+/// The host of `||host^`, of letters, digits, dots and hyphens.
+fn host_alone(text: &[u8]) -> Option<&[u8]> {
+    let host = text.strip_prefix(b"||")?.strip_suffix(b"^")?;
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
+    let begins = host.first().is_some_and(u8::is_ascii_alphanumeric);
+    (begins && host.iter().all(plain)).then_some(host)
 }
 
 /// A rule without an anchor: a bare host, a line of a hosts file, or a

@@ -42,7 +42,8 @@ pub enum Format {
     /// `always_transparent` an exception.
     Unbound,
     /// A response policy zone: `name CNAME .` this host only, `*.name` the
-    /// subtree, `rpz-passthru.` an exception.
+    /// subtree, `rpz-passthru.` an exception. A `CNAME` to another host is a
+    /// walled garden and blocks, unless that is a search engine's safe one.
     Rpz,
     /// A squidGuard or UT1 archive: `category/domains` the subtree,
     /// `category/urls` only what is a whole host.

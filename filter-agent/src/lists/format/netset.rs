@@ -3,6 +3,7 @@
 
 use super::{before_comment, words};
 use crate::lists::emit::Emit;
+use crate::lists::range::written;
 use crate::lists::{IgnoredKind, Sink, parse_range};
 
 pub(super) fn line<S: Sink + ?Sized>(text: &[u8], out: &mut Emit<'_, S>) {
@@ -37,8 +38,8 @@ pub(super) fn line<S: Sink + ?Sized>(text: &[u8], out: &mut Emit<'_, S>) {
         return out.except_range(entry.trim_ascii());
     }
     let entry = text.strip_suffix(b",").unwrap_or(text);
-    if parse_range(entry).is_some() {
-        return out.range(entry);
+    if let Some(written) = written(entry) {
+        return out.written(written, entry);
     }
     // Columns after the address, or a stray name.
     match words.next() {

@@ -2,7 +2,7 @@
 
 use super::before_comment;
 use crate::lists::emit::Emit;
-use crate::lists::range::RANGE_MAX;
+use crate::lists::range::{RANGE_MAX, written};
 use crate::lists::{IgnoredKind, Sink, parse_range};
 
 pub(super) fn line<S: Sink + ?Sized>(text: &[u8], out: &mut Emit<'_, S>) {
@@ -13,7 +13,7 @@ pub(super) fn line<S: Sink + ?Sized>(text: &[u8], out: &mut Emit<'_, S>) {
     }
     let mut columns = text.split(|&b| b == b',').map(column);
     let first = columns.next().unwrap_or(b"");
-    if parse_range(first).is_some() {
+    if let Some(written) = written(first) {
         return match columns.next() {
             // Above 127 a DAT file permits the range.
             Some(level) if level_of(level).is_some_and(|level| level > 127) => {
@@ -23,7 +23,7 @@ pub(super) fn line<S: Sink + ?Sized>(text: &[u8], out: &mut Emit<'_, S>) {
             Some(last) if is_single(first) && is_single(last) => {
                 out.range(&[first, b"-", last].concat());
             }
-            _ => out.range(first),
+            _ => out.written(written, first),
         };
     }
     // P2P: the description comes first and may hold colons; the range is

@@ -1,6 +1,8 @@
 //! Response policy zones (draft-vixie-dnsop-dns-rpz), as master files
 //! (RFC 1035 section 5).
 
+use std::borrow::Cow;
+
 use super::words;
 use crate::lists::emit::Emit;
 use crate::lists::range::address;
@@ -22,6 +24,18 @@ pub(in crate::lists) struct Zone {
     depth: u32,
 }
 
+/// Where zones send search engines: those are to be asked, not blocked.
+const SAFE_SEARCH: [&[u8]; 8] = [
+    b"forcesafesearch.google.com",
+    b"restrict.youtube.com",
+    b"restrictmoderate.youtube.com",
+    b"strict.bing.com",
+    b"safe.duckduckgo.com",
+    b"familysearch.yandex.ru",
+    b"forcesafe.search.brave.com",
+    b"safesearch.pixabay.com",
+];
+
 /// What a record does with its name.
 enum Action {
     Block,
@@ -35,11 +49,10 @@ impl Zone {
     pub(super) fn line<S: Sink + ?Sized>(&mut self, text: &[u8], out: &mut Emit<'_, S>) {
         let text = without_comment(text);
         let inside = self.depth > 0;
-        for &byte in text {
-            match byte {
-                b'(' => self.depth = self.depth.saturating_add(1),
-                b')' => self.depth = self.depth.saturating_sub(1),
-                _ => {}
+        for at in memchr::memchr2_iter(b'(', b')', text) {
+            match text.get(at) {
+                Some(b'(') => self.depth = self.depth.saturating_add(1),
+                _ => self.depth = self.depth.saturating_sub(1),
             }
         }
         if inside || text.is_empty() {
@@ -106,28 +119,35 @@ impl Zone {
         if !kind.eq_ignore_ascii_case(b"CNAME") {
             return Action::Leave(IgnoredKind::Directive);
         }
-        let target = rdata.to_ascii_lowercase();
-        match target.strip_suffix(b".").unwrap_or(&target) {
-            b"" if target.is_empty() => Action::Leave(IgnoredKind::Unknown),
-            b"" | b"*" | b"rpz-drop" => Action::Block,
-            b"rpz-passthru" => Action::Pass,
-            b"rpz-tcp-only" => Action::Leave(IgnoredKind::Action),
+        let target = rdata.strip_suffix(b".").unwrap_or(rdata);
+        let is = |word: &[u8]| target.eq_ignore_ascii_case(word);
+        if rdata.is_empty() {
+            Action::Leave(IgnoredKind::Unknown)
+        } else if is(b"") || is(b"*") || is(b"rpz-drop") {
+            Action::Block
+        } else if is(b"rpz-tcp-only") {
+            Action::Leave(IgnoredKind::Action)
+        } else if is(b"rpz-passthru") || is(&self.name()) {
             // The old spelling of passthru: a CNAME to itself.
-            same if same == self.name().as_slice() => Action::Pass,
-            _ => Action::Leave(IgnoredKind::Rewrite),
+            Action::Pass
+        } else if SAFE_SEARCH.iter().any(|safe| is(safe)) {
+            Action::Leave(IgnoredKind::Rewrite)
+        } else {
+            // A walled garden: the page that stands in place of the host.
+            Action::Block
         }
     }
 
     /// The owner without the zone's apex; empty for the apex itself.
-    fn name(&self) -> Vec<u8> {
+    fn name(&self) -> Cow<'_, [u8]> {
         if self.owner == b"@" {
-            return self.origin.clone();
+            return self.origin.as_slice().into();
         }
         match self.owner.strip_suffix(b".") {
-            Some(written_out) => below(written_out, &self.apex).to_vec(),
-            None if self.at_root => below(&self.owner, &self.apex).to_vec(),
-            None if self.origin.is_empty() => self.owner.clone(),
-            None => [self.owner.as_slice(), b".", self.origin.as_slice()].concat(),
+            Some(written_out) => below(written_out, &self.apex).into(),
+            None if self.at_root => below(&self.owner, &self.apex).into(),
+            None if self.origin.is_empty() => self.owner.as_slice().into(),
+            None => [self.owner.as_slice(), b".", &self.origin].concat().into(),
         }
     }
 
@@ -143,7 +163,7 @@ impl Zone {
         }
         let (host, scope) = match name.strip_prefix(b"*.") {
             Some(host) => (host, Scope::Subtree),
-            None => (name.as_slice(), Scope::Exact),
+            None => (&*name, Scope::Exact),
         };
         if memchr::memchr(b'*', host).is_some() {
             return out.ignore(IgnoredKind::Wildcard, text);
@@ -166,10 +186,10 @@ fn below<'a>(name: &'a [u8], apex: &[u8]) -> &'a [u8] {
 /// The line before a `;` that is not quoted, without blanks at its end.
 fn without_comment(text: &[u8]) -> &[u8] {
     let mut quoted = false;
-    for (at, &byte) in text.iter().enumerate() {
-        match byte {
-            b'"' => quoted = !quoted,
-            b';' if !quoted => return text.get(..at).unwrap_or(text).trim_ascii_end(),
+    for at in memchr::memchr2_iter(b'"', b';', text) {
+        match text.get(at) {
+            Some(b'"') => quoted = !quoted,
+            _ if !quoted => return text.get(..at).unwrap_or(text).trim_ascii_end(),
             _ => {}
         }
     }

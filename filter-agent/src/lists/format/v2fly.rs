@@ -39,32 +39,17 @@ impl List {
         let text = before_comment(text, b"#");
         let mut words = words(text);
         let Some(rule) = words.next() else { return };
-        let mut filter = Filter::default();
-        let mut plain = true;
-        for word in words {
-            match word.split_first() {
-                Some((b'@', name)) => match name.strip_prefix(b"-") {
-                    Some(name) => filter.without.push(name.to_vec()),
-                    None => filter.must.push(name.to_vec()),
-                },
-                // An affiliation: the entry belongs to another list, too.
-                Some((b'&', _)) => {}
-                _ => plain = false,
-            }
-        }
-        if !plain {
+        // `&list`: the entry belongs to another list, too.
+        if !words
+            .clone()
+            .all(|word| matches!(word.first(), Some(b'@' | b'&')))
+        {
             return out.ignore(IgnoredKind::Unknown, text);
         }
         // The project's releases write attributes so: `domain:name:@ads`.
-        let rule = match memchr::memmem::find(rule, b":@") {
-            Some(at) => {
-                let (rule, attributes) = rule.split_at(at);
-                let names = attributes.split(|b| b":,".contains(b));
-                let names = names.filter_map(|name| name.strip_prefix(b"@"));
-                filter.must.extend(names.map(<[u8]>::to_vec));
-                rule
-            }
-            None => rule,
+        let (rule, joined) = match memchr::memmem::find(rule, b":@") {
+            Some(at) => rule.split_at(at),
+            None => (rule, &b""[..]),
         };
         let (kind, value) = match memchr::memchr(b':', rule) {
             Some(at) => (
@@ -74,14 +59,14 @@ impl List {
             None => (&b""[..], rule),
         };
         if kind == b"include" {
+            let filter = Filter::of(words, joined);
             return self.include(value, filter, text, out);
         }
-        if !self
-            .filters
-            .iter()
-            .all(|wanted| wanted.passes(&filter.must))
-        {
-            return;
+        if !self.filters.is_empty() {
+            let attributes = Filter::of(words, joined).must;
+            if !self.filters.iter().all(|wanted| wanted.passes(&attributes)) {
+                return;
+            }
         }
         match kind {
             b"" => out.bare(value),
@@ -122,6 +107,23 @@ impl List {
 }
 
 impl Filter {
+    /// By the words behind a rule, `@name` or `@-name`, and by those joined to
+    /// it, `:@name,@name`.
+    fn of<'a>(words: impl Iterator<Item = &'a [u8]>, joined: &'a [u8]) -> Self {
+        let joined = joined.split(|b| b":,".contains(b));
+        let mut filter = Self::default();
+        for name in words
+            .chain(joined)
+            .filter_map(|word| word.strip_prefix(b"@"))
+        {
+            match name.strip_prefix(b"-") {
+                Some(name) => filter.without.push(name.to_vec()),
+                None => filter.must.push(name.to_vec()),
+            }
+        }
+        filter
+    }
+
     fn passes(&self, attributes: &[Vec<u8>]) -> bool {
         self.must.iter().all(|wanted| attributes.contains(wanted))
             && !self

@@ -1,6 +1,5 @@
 //! Gets a list from a URL or a path into a file.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,6 +14,7 @@ use ureq::{Agent, Proxy};
 
 use super::store::{Staged, hex};
 use super::{Subscription, UpdateError};
+use crate::lists::open::open;
 
 const REDIRECTS: u32 = 5;
 const CONNECT: Duration = Duration::from_secs(20);
@@ -109,7 +109,7 @@ pub(super) fn fetch(
                 path: path.to_owned(),
                 source,
             };
-            let mut file = File::open(path).map_err(failed)?;
+            let mut file = open(path).map_err(failed)?;
             let metadata = file.metadata().map_err(failed)?;
             if !metadata.is_file() {
                 let why = std::io::Error::other("not a regular file");
@@ -142,7 +142,7 @@ pub(super) fn side_file(location: &str, list: &Subscription) -> Result<String, F
                 path: path.to_owned(),
                 source,
             };
-            let file = File::open(path).map_err(failed)?;
+            let file = open(path).map_err(failed)?;
             file.take(SIDE_FILE)
                 .read_to_string(&mut text)
                 .map_err(failed)?;

@@ -2,9 +2,10 @@
 
 use toml::de::DeValue;
 
-use super::fields::{At, Fields, Value, closest, date, expected};
+use super::fields::{At, Fields, Value, date, expected};
 use crate::policy::Decision;
 use crate::policy::problem::Problems;
+use crate::words::closest;
 
 /// Characters of a name.
 const NAME_CHARS: usize = 64;

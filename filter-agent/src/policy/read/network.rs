@@ -8,10 +8,11 @@ use filter_ebpf::abi::{MAX_LINKS, Verdict};
 use ipnet::IpNet;
 use jiff::tz::TimeZone;
 
-use super::fields::{At, Fields, Value, closest, text};
+use super::fields::{At, Fields, Value, text};
 use super::names::{Context, decision, one_or_more};
 use crate::policy::problem::Problems;
 use crate::policy::{Network, Person, Roles, Settings};
+use crate::words::closest;
 
 /// Own networks at most.
 const MAX_OWN: usize = 256;
