@@ -6,6 +6,7 @@ use jiff::civil::{Date, Weekday};
 use super::compact;
 
 /// A rule of repetition.
+#[derive(Clone)]
 pub(super) struct Rule {
     every: Every,
     interval: i32,
@@ -71,61 +72,61 @@ impl Rule {
 
     /// The days from `first` on; `first` itself always is one of them.
     pub(super) fn dates(&self, first: Date, last_year: i16, most: usize) -> Vec<Date> {
-        let most = self.count.unwrap_or(most).min(most);
+        let rule = self.completed(first);
+        let most = rule.count.unwrap_or(most).min(most);
         let days = first.series(1.day()).take_while(|date| {
-            date.year() < last_year && self.until.is_none_or(|until| *date <= until)
+            date.year() < last_year && rule.until.is_none_or(|until| *date <= until)
         });
-        let found = days.filter(|date| *date == first || self.matches(first, *date));
+        let found = days.filter(|date| *date == first || rule.matches(first, *date));
         found.take(most).collect()
     }
 
+    /// What the rule leaves open is as on the first day.
+    fn completed(&self, first: Date) -> Self {
+        let mut rule = self.clone();
+        let by_days = !rule.weekdays.is_empty() || !rule.month_days.is_empty();
+        match rule.every {
+            Every::Week if rule.weekdays.is_empty() => rule.weekdays.push((0, first.weekday())),
+            Every::Month | Every::Year if !by_days => rule.month_days.push(first.day()),
+            _ => {}
+        }
+        if rule.every == Every::Year && !by_days && rule.months.is_empty() {
+            rule.months.push(first.month());
+        }
+        rule
+    }
+
+    /// Whether a day is one of a completed rule's; what is empty admits all.
     fn matches(&self, first: Date, date: Date) -> bool {
+        let years = i32::from(date.year()) - i32::from(first.year());
         let apart = match self.every {
             Every::Day => days_between(first, date),
             Every::Week => days_between(self.week_of(first), self.week_of(date)) / 7,
-            Every::Month => {
-                let years = i32::from(date.year()) - i32::from(first.year());
-                years * 12 + i32::from(date.month()) - i32::from(first.month())
-            }
-            Every::Year => i32::from(date.year()) - i32::from(first.year()),
-        };
-        if apart % self.interval != 0 {
-            return false;
-        }
-        // What the rule leaves open is as on the first day.
-        let by_days = !self.weekdays.is_empty() || !self.month_days.is_empty();
-        let month = match (self.months.is_empty(), self.every) {
-            (false, _) => self.months.contains(&date.month()),
-            (true, Every::Year) => by_days || date.month() == first.month(),
-            (true, _) => true,
+            Every::Month => years * 12 + i32::from(date.month()) - i32::from(first.month()),
+            Every::Year => years,
         };
         let from_end = date.day() - date.days_in_month() - 1;
-        let day = match (self.month_days.is_empty(), self.every) {
-            (false, _) => {
-                self.month_days.contains(&date.day()) || self.month_days.contains(&from_end)
-            }
-            (true, Every::Month | Every::Year) => by_days || date.day() == first.day(),
-            (true, _) => true,
+        let is_nth = |nth: i8| match nth {
+            0 => true,
+            nth if nth > 0 => (date.day() - 1) / 7 + 1 == nth,
+            nth => (-from_end - 1) / 7 + 1 == -nth,
         };
-        let weekday = match (self.weekdays.is_empty(), self.every) {
-            (false, _) => self.weekdays.iter().any(|(nth, weekday)| {
-                *weekday == date.weekday()
-                    && match *nth {
-                        0 => true,
-                        nth if nth > 0 => (date.day() - 1) / 7 + 1 == nth,
-                        nth => (-from_end - 1) / 7 + 1 == -nth,
-                    }
-            }),
-            (true, Every::Week) => date.weekday() == first.weekday(),
-            (true, _) => true,
-        };
-        month && day && weekday
+        apart % self.interval == 0
+            && admits(&self.months, |month| *month == date.month())
+            && admits(&self.month_days, |day| [date.day(), from_end].contains(day))
+            && admits(&self.weekdays, |(nth, weekday)| {
+                *weekday == date.weekday() && is_nth(*nth)
+            })
     }
 
     fn week_of(&self, date: Date) -> Date {
         let back = date.weekday().since(self.week_start);
         date.checked_sub(i64::from(back).days()).unwrap_or(date)
     }
+}
+
+fn admits<T>(any_of: &[T], fits: impl FnMut(&T) -> bool) -> bool {
+    any_of.is_empty() || any_of.iter().any(fits)
 }
 
 fn days_between(from: Date, to: Date) -> i32 {
