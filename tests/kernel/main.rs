@@ -3,6 +3,7 @@
 //! own. Needs root.
 
 mod captures;
+mod clock;
 mod frames;
 mod fuzz;
 mod hooks;
