@@ -5,7 +5,8 @@ use filter_tests::agent::Agent;
 use filter_tests::lab::Lab;
 use filter_tests::process::finish;
 use filter_tests::reach::ROOMS;
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -67,8 +68,10 @@ fn what_a_person_asks_for_is_in_force_and_in_the_audit_log() -> Result<()> {
     says("odd.example.org", "blocked")?;
     agent.command(&["council", "lift", "2", "--decision", "No 7"])?;
     says("odd.example.org", "default_open")?;
+    agent.command(&["lists", "update"])?;
     let audit = agent.command(&["audit", "--json"])?;
     for action in [
+        "lists.update",
         "policy.apply",
         "block.add",
         "block.lift",
@@ -179,5 +182,54 @@ fn curl_and_promtool_understand_the_agent() -> Result<()> {
     }
     let said = promtool.wait_with_output()?;
     ensure!(said.status.success() && said.stderr.is_empty(), "{said:?}");
+    Ok(())
+}
+
+/// Answers the first request with a list and the others with a web page.
+fn serve_once(listener: &TcpListener) {
+    for (number, stream) in listener.incoming().flatten().enumerate() {
+        let body = match number {
+            0 => "one.example\ntwo.example\n",
+            _ => "<!DOCTYPE html><html><body>moved</body></html>",
+        };
+        let mut reader = BufReader::new(&stream);
+        let mut line = String::new();
+        while reader.read_line(&mut line).is_ok_and(|length| length > 2) {
+            line.clear();
+        }
+        let length = body.len();
+        // Whoever hangs up gets no list.
+        let _ = write!(
+            &stream,
+            "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+        );
+    }
+}
+
+#[test]
+fn a_copy_that_was_not_taken_is_told_beside_its_list() -> Result<()> {
+    let lab = Lab::new(&ROOMS)?;
+    let listener = lab
+        .router
+        .run(|| Ok(TcpListener::bind("127.0.0.1:8088")?))?;
+    std::thread::spawn(move || serve_once(&listener));
+    let listed = "hosts = [\"example.net\"]\nlists = [\"http://127.0.0.1:8088/list\"]";
+    let policy = POLICY.replace("hosts = [\"example.net\"]", listed);
+    let agent = Agent::start(&lab, POLICY)?;
+    agent.write_policy(&policy)?;
+    agent.command(&["apply"])?;
+    let good = agent.command(&["lists", "list"])?;
+    ensure!(good.contains(" 2 ") && !good.contains("web page"), "{good}");
+    let refused = agent.try_command(&["lists", "update"])?;
+    ensure!(
+        refused.code == Some(3) && refused.stderr.contains("is a web page"),
+        "{refused:?}"
+    );
+    for command in [&["lists", "list"][..], &["status"]] {
+        let told = agent.command(command)?;
+        ensure!(told.contains("is a web page, not a list"), "{told}");
+    }
+    let kept = agent.command(&["lists", "list"])?;
+    ensure!(kept.contains(" 2 "), "the copy before stays: {kept}");
     Ok(())
 }

@@ -20,15 +20,10 @@ fn a_lease_has_a_name_and_ends_at_the_bell() {
         .unwrap();
     assert!(
         store
-            .change(&other, now, |c| leases::take(
-                c, "101", &other, now, bell
-            ))
+            .change(&other, now, |c| leases::take(c, "101", &other, now, bell))
             .is_err()
     );
-    let held = store
-        .read(|c| leases::of(c, "101", now))
-        .unwrap()
-        .unwrap();
+    let held = store.read(|c| leases::of(c, "101", now)).unwrap().unwrap();
     assert_eq!(held.holder, "bekov");
     assert_eq!(store.read(|c| leases::of(c, "101", bell)).unwrap(), None);
 }

@@ -39,7 +39,7 @@ fn opening_and_closing_is_for_the_appointed_employee() {
         least::<LiftBlock>(),
         least::<CouncilDecision>(),
         least::<OpenIdentity>(),
-        least::<AuditFilter>(),
+        least::<AuditQuery>(),
     ];
     assert_eq!(opens_and_closes, [Role::Responsible; 8]);
     assert_eq!(

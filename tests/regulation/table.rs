@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use filter_agent::words::{Language, guide};
+use filter_agent::policy::Policy;
+use filter_agent::words::{Language, commands, guide};
 
 /// A clause, or the first of several that belong together.
 type Clause = (u8, u8);
@@ -88,5 +89,45 @@ fn the_guide_leads_through_every_clause() {
         .collect();
     for clause in CLAUSES {
         assert!(told.contains(&clause), "{clause:?} is not in the guide");
+    }
+}
+
+/// Rooms and categories that a command names.
+fn named(command: &str) -> Vec<(&str, &str)> {
+    let words: Vec<&str> = command.split_whitespace().collect();
+    let mut named: Vec<_> = words
+        .windows(2)
+        .filter_map(|pair| match *pair {
+            ["--room", room] => Some(("room", room)),
+            ["--category", category] => Some(("category", category)),
+            _ => None,
+        })
+        .collect();
+    if let ["filter-agent", "room" | "lease", _, room, ..] = *words {
+        named.push(("room", room));
+    }
+    named
+}
+
+#[test]
+fn the_guides_commands_name_what_the_example_has() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/examples/school-12-rooms.toml");
+    let policy = Policy::load(&path).unwrap();
+    for language in Language::ALL {
+        let mut found = 0;
+        for command in commands(guide(language)) {
+            for (kind, name) in named(command) {
+                let known = match kind {
+                    "room" => policy.room(name),
+                    _ => policy.category(name),
+                };
+                assert!(
+                    known.is_some(),
+                    "{command}: the example has no {kind} {name}"
+                );
+                found += 1;
+            }
+        }
+        assert!(found >= 10, "only {found} rooms and categories");
     }
 }

@@ -3,7 +3,8 @@
 use jiff::civil::{Date, Weekday};
 
 use super::holidays::Fixed;
-use super::{Calendar, Change};
+use super::{Calendar, Change, OneOff};
+use crate::policy::Decision;
 
 /// How a day runs in a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,10 +40,7 @@ impl Calendar {
     /// break, that the terms. Rooms that do not follow the calendar know
     /// one-off days that name them only.
     pub fn day(&self, date: Date, room: usize, follows: bool) -> Day<'_> {
-        let one_off = self.days.iter().rev().find(|day| {
-            day.date == date && (day.rooms.contains(&room) || (follows && day.rooms.is_empty()))
-        });
-        if let Some(day) = one_off {
+        if let Some(day) = self.one_off(date, room, follows) {
             return match day.change {
                 Change::Closed => Day::Off(DayOff::OneOff(&day.name)),
                 Change::Open {
@@ -66,6 +64,20 @@ impl Calendar {
             timetable: None,
             name: None,
         }
+    }
+
+    /// The decision behind a day that does not run as usual in a room.
+    pub fn decision(&self, date: Date, room: usize, follows: bool) -> Option<&Decision> {
+        let one_off = self.one_off(date, room, follows);
+        let unusual = one_off.is_some() || follows && self.off(date).is_some();
+        let own = one_off.and_then(|day| day.decision.as_ref());
+        own.or(self.decision.as_ref()).filter(|_| unusual)
+    }
+
+    fn one_off(&self, date: Date, room: usize, follows: bool) -> Option<&OneOff> {
+        self.days.iter().rev().find(|day| {
+            day.date == date && (day.rooms.contains(&room) || (follows && day.rooms.is_empty()))
+        })
     }
 
     fn off(&self, date: Date) -> Option<DayOff<'_>> {

@@ -1,11 +1,9 @@
 //! Who changed what.
 
-use jiff::Timestamp;
-
 use super::Common;
-use super::output::{Screen, moment, or_dash, print};
+use super::output::{Screen, or_dash, print};
 use crate::control::Failure;
-use crate::control::api::{Audit, AuditFilter};
+use crate::control::api::{Audit, AuditQuery};
 use crate::words::{Message, Said, Word};
 
 #[derive(Debug, clap::Args)]
@@ -17,15 +15,15 @@ pub(super) struct Args {
     #[arg(long, value_name = "WORD")]
     action: Option<String>,
     /// Only since this day or moment.
-    #[arg(long, value_name = "TIME", value_parser = moment)]
-    since: Option<Timestamp>,
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
     /// At most so many entries.
     #[arg(long, value_name = "N", default_value_t = 100)]
     limit: u32,
 }
 
 pub(super) fn run(args: Args, common: &Common) -> Result<(), Failure> {
-    let audit = common.client()?.call(&AuditFilter {
+    let audit = common.client()?.call(&AuditQuery {
         since: args.since,
         who: args.who,
         action: args.action,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::Common;
-use super::output::{Screen, line, print};
+use super::output::{line, print};
 use crate::control::api::Detach;
 use crate::control::{Code, Failure};
 use crate::kernel::{DEFAULT_ROOT, Filter};
@@ -38,7 +38,7 @@ pub(super) fn run(args: Args, common: &Common) -> Result<(), Failure> {
             }
             Filter::detach(&args.pins)
                 .map_err(|error| Failure::new(Code::Kernel, error.to_string()))?;
-            line(&Screen::here().word(Word::OffWithoutAgent))
+            line(&common.screen().word(Word::OffWithoutAgent))
         }
         Err(failure) => Err(failure),
     }

@@ -15,7 +15,6 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(_: Args, common: &Common) -> Result<(), Failure> {
-    let screen = Screen::here();
     common.client()?.follow(|text| {
         if common.json {
             return line(text).is_ok();
@@ -23,7 +22,7 @@ pub(super) fn run(_: Args, common: &Common) -> Result<(), Failure> {
         let Ok(event) = serde_json::from_str::<EventLine>(text) else {
             return line(text).is_ok();
         };
-        line(&one(&screen, &event)).is_ok()
+        line(&one(&common.screen(), &event)).is_ok()
     })
 }
 

@@ -39,6 +39,7 @@ pub(super) fn text(screen: &Screen, explanation: &Explanation) -> String {
         (None, _) => String::new(),
     };
     let entry = explanation.entry.clone().unwrap_or_default();
+    let decision = explanation.decision.as_ref().map(|said| screen.say(said));
     let any = |text: &Option<String>| text.clone().unwrap_or_default();
     let place = Said::new(Message::RoomAndGroup)
         .with("room", &explanation.room)
@@ -61,7 +62,7 @@ pub(super) fn text(screen: &Screen, explanation: &Explanation) -> String {
         (Word::Category, any(&explanation.category)),
         (Word::Rule, any(&explanation.rule)),
         (Word::List, [list, entry].join("  ").trim().to_owned()),
-        (Word::Decision, any(&explanation.decision)),
+        (Word::Decision, decision.unwrap_or_default()),
         (Word::Until, screen.when_any(explanation.until)),
     ])
 }

@@ -3,7 +3,7 @@
 use super::Common;
 use super::output::{Screen, or_dash, print};
 use crate::control::Failure;
-use crate::control::api::{CloseIncident, IncidentFilter, IncidentQuery, OpenIdentity};
+use crate::control::api::{CloseIncident, IncidentQuery, IncidentsQuery, OpenIdentity};
 use crate::store::incidents::{Incident, State};
 use crate::words::{Message, Said, Word};
 
@@ -37,10 +37,10 @@ pub(super) fn run(command: Command, common: &Common) -> Result<(), Failure> {
     let client = common.client()?;
     match command {
         Command::List { all, room } => {
-            let incidents = client.call(&IncidentFilter {
+            let incidents = client.call(&IncidentsQuery {
                 room,
                 open: !all,
-                ..IncidentFilter::default()
+                ..IncidentsQuery::default()
             })?;
             print(common, &incidents, |screen, list| table(screen, list))
         }

@@ -23,10 +23,15 @@ mod schedule;
 mod screens;
 mod status;
 
+use std::cell::OnceCell;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use output::Screen;
 
 use crate::control::client::Client;
 use crate::control::{Code, DEFAULT_SOCKET, Failure};
@@ -52,11 +57,29 @@ pub(crate) struct Common {
     /// Print JSON instead of a table.
     #[arg(long, global = true)]
     pub(crate) json: bool,
+    #[arg(skip)]
+    client: OnceCell<Client>,
 }
 
 impl Common {
-    pub(crate) fn client(&self) -> Result<Client, Failure> {
-        Client::new(&self.socket)
+    pub(crate) fn client(&self) -> Result<&Client, Failure> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        let client = Client::new(&self.socket)?;
+        Ok(self.client.get_or_init(|| client))
+    }
+
+    /// Tells times by the school's clock, once the agent was asked.
+    pub(crate) fn screen(&self) -> Screen {
+        Screen {
+            language: Language::of_environment(),
+            zone: self
+                .client
+                .get()
+                .map_or_else(TimeZone::system, Client::timezone),
+            now: Timestamp::now(),
+        }
     }
 }
 

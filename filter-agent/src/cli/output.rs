@@ -22,12 +22,12 @@ pub(crate) fn print<T: Serialize>(
         serde_json::to_string_pretty(value)
             .map_err(|error| Failure::new(Code::Internal, error.to_string()))?
     } else {
-        text(&Screen::here(), value)
+        text(&common.screen(), value)
     };
     line(text.trim_end())
 }
 
-/// Who reads: their language, and the clock on their wall.
+/// Who reads: their language, and the clock on the school's wall.
 #[derive(Debug)]
 pub(crate) struct Screen {
     pub(crate) language: Language,
@@ -36,15 +36,6 @@ pub(crate) struct Screen {
 }
 
 impl Screen {
-    /// Of the environment.
-    pub(crate) fn here() -> Self {
-        Self {
-            language: Language::of_environment(),
-            zone: TimeZone::system(),
-            now: Timestamp::now(),
-        }
-    }
-
     pub(crate) fn word(&self, word: Word) -> String {
         word.text(self.language).to_owned()
     }
@@ -183,24 +174,6 @@ fn here(message: Message, text: &str) -> String {
     said.in_language(Language::of_environment())
 }
 
-/// Reads a moment: RFC 3339, or a local date with or without a time.
-pub(crate) fn moment(text: &str) -> Result<Timestamp, String> {
-    if let Ok(time) = text.parse::<Timestamp>() {
-        return Ok(time);
-    }
-    let local = text
-        .replace(' ', "T")
-        .parse::<jiff::civil::DateTime>()
-        .or_else(|_| {
-            text.parse::<jiff::civil::Date>()
-                .map(|date| date.at(0, 0, 0, 0))
-        })
-        .map_err(|_| here(Message::MomentText, text))?;
-    TimeZone::system()
-        .to_timestamp(local)
-        .map_err(|error| error.to_string())
-}
-
 /// Thousands apart, so that large counts can be read.
 pub(crate) fn count(number: u64) -> String {
     let digits = number.to_string();
@@ -238,17 +211,11 @@ mod tests {
     }
 
     #[test]
-    fn spans_and_moments_are_read_or_explained() {
+    fn spans_are_read_or_explained() {
         assert_eq!(span("45m"), Ok(SignedDuration::from_mins(45)));
         assert_eq!(span("1h30m"), Ok(SignedDuration::from_mins(90)));
         for wrong in ["soon", "0m", "-5m", "9000h", ""] {
             assert!(span(wrong).is_err(), "{wrong}");
         }
-        assert_eq!(
-            moment("1970-01-01T00:00:01Z"),
-            Ok(Timestamp::UNIX_EPOCH + SignedDuration::from_secs(1))
-        );
-        assert!(moment("2026-11-24 10:15").is_ok() && moment("2026-11-24").is_ok());
-        assert!(moment("tomorrow").unwrap_err().contains("2026-11-24"));
     }
 }

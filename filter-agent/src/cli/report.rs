@@ -1,12 +1,13 @@
 //! Reporting a host, and the report of incidents for a class teacher.
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use super::Common;
 use super::incidents;
-use super::output::{line, moment, print};
+use super::output::{line, print};
 use crate::control::Failure;
-use crate::control::api::{IncidentFilter, ReportHost};
+use crate::control::api::{IncidentsQuery, ReportHost};
 use crate::store::incidents::Incident;
 use crate::words::{Message, Said};
 
@@ -21,11 +22,11 @@ pub(super) struct Args {
     #[arg(long, value_name = "NAME")]
     room: Option<String>,
     /// From this day or moment on.
-    #[arg(long, value_name = "TIME", value_parser = moment)]
-    from: Option<Timestamp>,
+    #[arg(long, value_name = "TIME")]
+    from: Option<String>,
     /// Before this day or moment.
-    #[arg(long, value_name = "TIME", value_parser = moment)]
-    to: Option<Timestamp>,
+    #[arg(long, value_name = "TIME")]
+    to: Option<String>,
     /// Comma-separated values (RFC 4180).
     #[arg(long, conflicts_with = "json")]
     csv: bool,
@@ -45,29 +46,33 @@ pub(super) fn run(args: Args, common: &Common) -> Result<(), Failure> {
             screen.say(&said)
         });
     }
-    let incidents = client.call(&IncidentFilter {
+    let incidents = client.call(&IncidentsQuery {
         room: args.room,
         from: args.from,
         to: args.to,
         open: false,
     })?;
     if args.csv {
-        return line(csv(&incidents).trim_end());
+        return line(csv(&incidents, &client.timezone()).trim_end());
     }
     print(common, &incidents, |screen, list| {
         incidents::table(screen, list)
     })
 }
 
-fn csv(incidents: &[Incident]) -> String {
+fn csv(incidents: &[Incident], zone: &TimeZone) -> String {
+    let time = |time: Timestamp| {
+        let local = zone.to_datetime(time);
+        local.strftime("%Y-%m-%d %H:%M:%S").to_string()
+    };
     let mut text =
         "number,opened,last,room,lesson,class_teacher,category,tries,hosts,pseudonym,state\r\n"
             .to_owned();
     for incident in incidents {
         let fields = [
             incident.id.to_string(),
-            incident.opened.to_string(),
-            incident.last.to_string(),
+            time(incident.opened),
+            time(incident.last),
             incident.room.clone(),
             incident.lesson.clone(),
             incident.class_teacher.clone().unwrap_or_default(),

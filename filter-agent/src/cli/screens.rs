@@ -95,12 +95,16 @@ fn rooms(screen: &Screen) -> String {
 
 fn explain(screen: &Screen) -> String {
     let explanation = |verdict: &str, because: Said| {
+        let decision = Said::new(Message::DecisionOf)
+            .with("number", 3)
+            .with("date", "2026-08-25")
+            .with("body", "Methodical council");
         reply(json!({
             "at": NOW, "room": "101", "group": "students", "target": "vk.com",
             "verdict": verdict, "reason": because.key.clone(), "because": said(because),
             "lesson": "first, №3 (8-A)", "holder": "bekov", "category": "social",
             "rule": "policy.toml:42", "list": "lists/social.txt", "line": 3,
-            "entry": "vk.com", "decision": "no. 3 of 2026-08-25, Methodical council",
+            "entry": "vk.com", "decision": said(decision),
             "until": "2026-11-24T03:45:00Z",
         }))
     };

@@ -7,11 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Command, Method, Role};
 use crate::store::audit::Entry;
-pub use crate::store::audit::Filter as AuditFilter;
 use crate::store::blocks::Block;
 use crate::store::generations::Generation;
 use crate::store::grants::{Grant, Scope, Subject};
-pub use crate::store::incidents::Filter as IncidentFilter;
 use crate::store::incidents::Incident;
 use crate::store::leases::Lease;
 use crate::store::modes::Held;
@@ -19,6 +17,9 @@ use crate::words::Said;
 
 /// Path of the event stream: lines of [`EventLine`].
 pub const EVENTS: &str = "/v1/events";
+/// Header of every answer: the school's time zone (IANA), by whose clock
+/// people are told times.
+pub const TIMEZONE: &str = "school-timezone";
 
 macro_rules! commands {
     ($($request:ty: $method:ident $path:literal $role:ident -> $reply:ty;)+) => {$(
@@ -48,11 +49,11 @@ commands! {
     Explain: Get "/v1/explain" ReadOnly -> Explanation;
     ApplyPolicy: Post "/v1/policy" Admin -> Applied;
     GenerationsQuery: Get "/v1/policy/history" ReadOnly -> Vec<Generation>;
-    IncidentFilter: Get "/v1/incidents" Teacher -> Vec<Incident>;
+    IncidentsQuery: Get "/v1/incidents" Teacher -> Vec<Incident>;
     IncidentQuery: Get "/v1/incident" Teacher -> Incident;
     CloseIncident: Post "/v1/incident/close" Responsible -> Incident;
     OpenIdentity: Post "/v1/incident/identity" Responsible -> Identity;
-    AuditFilter: Get "/v1/audit" Responsible -> Audit;
+    AuditQuery: Get "/v1/audit" Responsible -> Audit;
     ListsQuery: Get "/v1/lists" ReadOnly -> Vec<List>;
     UpdateLists: Post "/v1/lists/update" Responsible -> Vec<List>;
     Detach: Post "/v1/detach" Admin -> Detached;
@@ -224,6 +225,32 @@ pub struct ReleaseLease {
     pub room: String,
 }
 
+/// Which incidents were there? The newest first.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct IncidentsQuery {
+    pub room: Option<String>,
+    /// RFC 3339, or a day or moment by the school's clock.
+    pub from: Option<String>,
+    /// Likewise; those before it.
+    pub to: Option<String>,
+    /// Only those that nobody closed.
+    #[serde(default)]
+    pub open: bool,
+}
+
+/// Who changed what? The newest first.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct AuditQuery {
+    /// RFC 3339, or a day or moment by the school's clock.
+    pub since: Option<String>,
+    /// A login name.
+    pub who: Option<String>,
+    /// An action or the part before its dot.
+    pub action: Option<String>,
+    /// At most so many; 100 when it is not said, 10,000 at the most.
+    pub limit: Option<u32>,
+}
+
 /// Which grants are in force?
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct GrantsQuery {
@@ -329,7 +356,7 @@ pub struct Explanation {
     pub line: Option<usize>,
     pub entry: Option<String>,
     /// Who decided it, when, under which number.
-    pub decision: Option<String>,
+    pub decision: Option<Said>,
     /// When this answer may change.
     pub until: Option<Timestamp>,
 }

@@ -1,5 +1,6 @@
 //! The command line's end of the socket.
 
+use std::cell::OnceCell;
 use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,6 +9,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use jiff::tz::TimeZone;
 use serde::Serialize;
 use serde_json::Value;
 use tokio::net::UnixStream;
@@ -24,6 +26,7 @@ const MAX_REPLY: usize = 64 << 20;
 pub struct Client {
     socket: PathBuf,
     runtime: Runtime,
+    timezone: OnceCell<TimeZone>,
 }
 
 impl Client {
@@ -38,7 +41,16 @@ impl Client {
                 .enable_all()
                 .build()
                 .map_err(|error| Failure::new(Code::Internal, error.to_string()))?,
+            timezone: OnceCell::new(),
         })
+    }
+
+    /// The school's time zone, as the agent's answers tell it; before the
+    /// first one, this machine's.
+    pub fn timezone(&self) -> TimeZone {
+        self.timezone
+            .get()
+            .map_or_else(TimeZone::system, TimeZone::clone)
     }
 
     /// Sends a command and waits for the reply.
@@ -118,6 +130,11 @@ impl Client {
             .send_request(request)
             .await
             .map_err(|error| self.unreachable(&error))?;
+        let zone = response.headers().get(super::api::TIMEZONE);
+        if let Some(zone) = zone.and_then(|name| TimeZone::get(name.to_str().ok()?).ok()) {
+            // Only a new policy has another one, and a client asks but once.
+            let _ = self.timezone.set(zone);
+        }
         if response.status().is_success() {
             return Ok(response);
         }

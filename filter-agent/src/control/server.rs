@@ -21,6 +21,7 @@ use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Frame;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use jiff::tz::TimeZone;
 use nix::unistd::Group;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc};
@@ -42,6 +43,9 @@ const REQUEST_TIME: Duration = Duration::from_secs(10);
 pub trait Agent: Send + Sync + 'static {
     /// The caller's role; `None`: no business here.
     fn role(&self, peer: &Peer) -> Option<Role>;
+
+    /// The school's time zone.
+    fn timezone(&self) -> TimeZone;
 
     /// Lines of JSON, one an event, until either side closes.
     ///
@@ -113,6 +117,14 @@ impl<A: Agent> Routes<A> {
 
     /// The finished service.
     pub fn router(self) -> Router {
+        let agent = self.agent;
+        let with_timezone = move |mut response: Response| {
+            let zone = agent.timezone();
+            if let Some(name) = zone.iana_name().and_then(|name| name.parse().ok()) {
+                response.headers_mut().insert(super::api::TIMEZONE, name);
+            }
+            std::future::ready(response)
+        };
         self.router
             .fallback(|| async {
                 Failure::not_found("no such path; see: filter-agent help").into_response()
@@ -120,6 +132,7 @@ impl<A: Agent> Routes<A> {
             .method_not_allowed_fallback(|| async {
                 Failure::bad_request("what asks is a GET, what changes is a POST").into_response()
             })
+            .layer(axum::middleware::map_response(with_timezone))
     }
 }
 

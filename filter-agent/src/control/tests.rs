@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use axum::body::Bytes;
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use tokio::sync::mpsc;
 
 use super::api::{Detach, Detached, GrantsQuery, ReleaseLease, TakeLease};
@@ -23,6 +24,10 @@ struct Fake(Role);
 impl Agent for Fake {
     fn role(&self, _: &Peer) -> Option<Role> {
         Some(self.0)
+    }
+
+    fn timezone(&self) -> TimeZone {
+        TimeZone::get("Asia/Kathmandu").unwrap()
     }
 
     fn follow(&self) -> Result<mpsc::Receiver<Bytes>, Failure> {
@@ -146,6 +151,8 @@ fn client_and_server_speak_of_the_same() {
         client.call(&GrantsQuery { all: false }).unwrap_err().code,
         Code::Refused
     );
+    // Times are told by the school's clock, wherever the box stands.
+    assert_eq!(client.timezone().iana_name(), Some("Asia/Kathmandu"));
     // A command that the server does not have.
     let unknown = client.call(&ReleaseLease { room: "9".into() }).unwrap_err();
     assert_eq!(unknown.code, Code::NotFound);

@@ -246,7 +246,7 @@ impl Serve<UpdateLists> for Daemon {
         request: UpdateLists,
     ) -> Result<Vec<crate::control::api::List>, Failure> {
         self.update_lists(&peer.who(), request.force)?;
-        Ok(self.in_force().lists.clone())
+        Ok(self.lists())
     }
 }
 

@@ -25,7 +25,8 @@ use crate::control::server::Serve;
 use crate::control::{Failure, Peer};
 use crate::explain::{Destination, Overrides};
 use crate::lists::update;
-use crate::policy::{BareName, Door, Host, Policy};
+use crate::policy::{BareName, Decision, Door, Host, Policy};
+use crate::store::blocks::Block;
 use crate::store::grants::Subject;
 use crate::store::modes::Hold;
 use crate::words::{Message, Said};
@@ -33,7 +34,10 @@ use crate::words::{Message, Said};
 impl Serve<Explain> for Daemon {
     fn serve(&self, _: &Peer, request: Explain) -> Result<Explanation, Failure> {
         let in_force = self.in_force();
-        let at = moment(&in_force.policy, request.at.as_deref())?;
+        let at = match &request.at {
+            Some(text) => moment(&in_force.policy, text)?,
+            None => Timestamp::now(),
+        };
         let host = request
             .host
             .as_deref()
@@ -68,11 +72,9 @@ impl Serve<Explain> for Daemon {
     }
 }
 
-/// Reads a moment: RFC 3339, or by the clock on the school's wall.
-pub(super) fn moment(policy: &Policy, text: Option<&str>) -> Result<Timestamp, Failure> {
-    let Some(text) = text else {
-        return Ok(Timestamp::now());
-    };
+/// Reads a moment: RFC 3339, or a day or time by the clock on the school's
+/// wall; a day means its first moment.
+pub(super) fn moment(policy: &Policy, text: &str) -> Result<Timestamp, Failure> {
     if let Ok(at) = text.parse() {
         return Ok(at);
     }
@@ -147,7 +149,7 @@ impl Case<'_> {
             set(&mut explanation, refuse, Reason::RoomClosed);
             explanation.because = because;
             explanation.rule = Some(rule(policy, room.line));
-            explanation.decision = room.decision.as_ref().map(ToString::to_string);
+            explanation.decision = self.door_decision().map(Decision::said);
             return Ok(explanation);
         }
         let granted = self.granted(&room.name, &explanation.group);
@@ -175,13 +177,14 @@ impl Case<'_> {
         if matches!(opinion.reason, Reason::Blocked) {
             if let Some(block) = self.block() {
                 explanation.entry = Some(block.target.clone());
-                explanation.decision = block.decision.clone().or_else(|| block.reason.clone());
+                explanation.because = blocked_by(block);
+                explanation.decision = block.decision.clone().map(Said::from);
             }
         } else if opinion.category == NO_CATEGORY {
             explanation.rule = group.map(|group| rule(policy, group.line));
             explanation.decision = group
                 .and_then(|group| group.decision.as_ref())
-                .map(ToString::to_string);
+                .map(Decision::said);
         } else {
             self.tell_rule(
                 &mut explanation,
@@ -209,7 +212,7 @@ impl Case<'_> {
         explanation.rule = answer.as_ref().map(|answer| rule(policy, answer.line));
         explanation.decision = answer
             .and_then(|answer| answer.decision)
-            .map(ToString::to_string);
+            .map(Decision::said);
         let speaks = hits
             .iter()
             .filter(|hit| hit.category == category)
@@ -219,6 +222,26 @@ impl Case<'_> {
             explanation.line = Some(hit.line);
             explanation.entry = Some(hit.entry.clone());
         }
+    }
+
+    /// The decision by which the room is closed: that of a day which does not
+    /// run as usual, or of the room's timetable. By hand it needs none.
+    fn door_decision(&self) -> Option<&Decision> {
+        let policy = &self.in_force.policy;
+        let room = policy.rooms.get(self.room)?;
+        if self.holds.mode(&room.name).is_some() {
+            return None;
+        }
+        let date = policy.date(self.at);
+        let day = policy
+            .calendar
+            .decision(date, self.room, room.follows_calendar);
+        let timetable = match room.door {
+            Door::Timed { timetable, .. } => timetable.and_then(|at| policy.timetables.get(at)),
+            Door::Always => None,
+        };
+        day.or(room.decision.as_ref())
+            .or(timetable.and_then(|timetable| timetable.decision.as_ref()))
     }
 
     /// The address, and the IPv4 one that an IPv6 address carries.
@@ -265,7 +288,7 @@ impl Case<'_> {
             .fold(0, |mask, category| mask | 1 << category)
     }
 
-    fn block(&self) -> Option<&crate::store::blocks::Block> {
+    fn block(&self) -> Option<&Block> {
         self.holds.blocks.iter().find(|block| {
             block.since <= self.at
                 && match target(&block.target) {
@@ -325,6 +348,14 @@ pub(super) fn door(
         ),
         None => (false, Message::NoHolder.into(), Some(window.end)),
     }
+}
+
+fn blocked_by(block: &Block) -> Said {
+    match &block.reason {
+        Some(reason) => Said::new(Message::BlockedByFor).with("reason", reason),
+        None => Said::new(Message::BlockedBy),
+    }
+    .with("by", &block.by)
 }
 
 fn rule(policy: &Policy, line: usize) -> String {

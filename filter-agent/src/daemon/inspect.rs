@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc;
 
@@ -12,7 +13,7 @@ use super::doors::Holds;
 use super::{Daemon, explain};
 use crate::calendar::{WindowKind, state_at};
 use crate::control::api::{
-    Audit, AuditFilter, BlocksQuery, GenerationsQuery, GrantsQuery, IncidentFilter, IncidentQuery,
+    Audit, AuditQuery, BlocksQuery, GenerationsQuery, GrantsQuery, IncidentQuery, IncidentsQuery,
     List, ListsQuery, Room, RoomsQuery, Status, StatusQuery,
 };
 use crate::control::server::{Agent, Serve};
@@ -55,6 +56,10 @@ impl Agent for Daemon {
             .map(|(_, role)| role)
     }
 
+    fn timezone(&self) -> TimeZone {
+        self.in_force().policy.timezone.clone()
+    }
+
     fn follow(&self) -> Result<mpsc::Receiver<Bytes>, Failure> {
         let (sender, receiver) = mpsc::channel(FOLLOWER_QUEUE);
         let mut followers = self
@@ -80,9 +85,9 @@ impl Serve<StatusQuery> for Daemon {
         let mut store = self.store();
         let holds = Holds::at(&mut store, now)?;
         let reports = store.read(blocks::queue)?.len();
-        let open = IncidentFilter {
+        let open = incidents::Filter {
             open: true,
-            ..IncidentFilter::default()
+            ..incidents::Filter::default()
         };
         let incidents_open = store
             .read(|connection| incidents::list(connection, &open))?
@@ -100,7 +105,7 @@ impl Serve<StatusQuery> for Daemon {
         let no_metrics = self.no_metrics.lock();
         let no_metrics = no_metrics.unwrap_or_else(PoisonError::into_inner).clone();
         warnings.extend(no_metrics.map(|why| Said::new(Message::MetricsDown).with("why", why)));
-        for list in &in_force.lists {
+        for list in &self.lists() {
             if let Some(problem) = &list.problem {
                 let said = Said::new(Message::ListProblem).with("category", &list.category);
                 warnings.push(said.with("problem", problem));
@@ -187,11 +192,17 @@ impl Serve<GenerationsQuery> for Daemon {
     }
 }
 
-impl Serve<IncidentFilter> for Daemon {
-    fn serve(&self, _: &Peer, request: IncidentFilter) -> Result<Vec<Incident>, Failure> {
+impl Serve<IncidentsQuery> for Daemon {
+    fn serve(&self, _: &Peer, request: IncidentsQuery) -> Result<Vec<Incident>, Failure> {
+        let filter = incidents::Filter {
+            room: request.room,
+            from: self.moment(request.from)?,
+            to: self.moment(request.to)?,
+            open: request.open,
+        };
         Ok(self
             .store()
-            .read(|connection| incidents::list(connection, &request))?)
+            .read(|connection| incidents::list(connection, &filter))?)
     }
 }
 
@@ -203,11 +214,17 @@ impl Serve<IncidentQuery> for Daemon {
     }
 }
 
-impl Serve<AuditFilter> for Daemon {
-    fn serve(&self, _: &Peer, request: AuditFilter) -> Result<Audit, Failure> {
+impl Serve<AuditQuery> for Daemon {
+    fn serve(&self, _: &Peer, request: AuditQuery) -> Result<Audit, Failure> {
+        let filter = audit::Filter {
+            since: self.moment(request.since)?,
+            who: request.who,
+            action: request.action,
+            limit: request.limit,
+        };
         let mut store = self.store();
         Ok(Audit {
-            entries: store.read(|connection| audit::list(connection, &request))?,
+            entries: store.read(|connection| audit::list(connection, &filter))?,
             broken_at: store.read(audit::verify)?,
         })
     }
@@ -215,11 +232,28 @@ impl Serve<AuditFilter> for Daemon {
 
 impl Serve<ListsQuery> for Daemon {
     fn serve(&self, _: &Peer, _: ListsQuery) -> Result<Vec<List>, Failure> {
-        Ok(self.in_force().lists.clone())
+        Ok(self.lists())
     }
 }
 
 impl Daemon {
+    fn moment(&self, text: Option<String>) -> Result<Option<Timestamp>, Failure> {
+        text.map(|text| explain::moment(&self.in_force().policy, &text))
+            .transpose()
+    }
+
+    /// The lists in force, and why newer copies of them were not taken.
+    pub(super) fn lists(&self) -> Vec<List> {
+        let mut lists = self.in_force().lists.clone();
+        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        for list in &mut lists {
+            if list.problem.is_none() {
+                list.problem = refused.get(&list.source).cloned();
+            }
+        }
+        lists
+    }
+
     /// A room as it is now.
     pub(super) fn room_now(&self, room: usize) -> Result<Room, Failure> {
         let holds = Holds::at(&mut self.store(), Timestamp::now())?;
@@ -293,9 +327,9 @@ impl Daemon {
         let mut store = self.store();
         let failed = |error: crate::store::StoreError| error.to_string();
         let holds = Holds::at(&mut store, now).map_err(failed)?;
-        let open = IncidentFilter {
+        let open = incidents::Filter {
             open: true,
-            ..IncidentFilter::default()
+            ..incidents::Filter::default()
         };
         let incidents = store
             .read(|connection| incidents::list(connection, &open))

@@ -75,6 +75,8 @@ pub(crate) struct Daemon {
     trouble: Mutex<Option<String>>,
     /// Why there are no metrics.
     no_metrics: Mutex<Option<String>>,
+    /// Why the last fetch of a list brought nothing, by the list's location.
+    refused: Mutex<HashMap<String, String>>,
     /// Something changed that the clockwork must look at.
     wake: Notify,
     /// The filter was taken off: the agent ends, and puts nothing on again.

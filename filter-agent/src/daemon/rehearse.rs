@@ -30,7 +30,7 @@ pub(crate) fn rehearse(
     mut each: impl FnMut(&Judged) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let internal = |error: &dyn std::fmt::Display| Failure::new(Code::Internal, error.to_string());
-    let at = at.map(|text| moment(policy, Some(text))).transpose()?;
+    let at = at.map(|text| moment(policy, text)).transpose()?;
     let untagged = match untagged {
         Some(name) => Some(policy.room(name).ok_or_else(|| {
             Failure::not_found(

@@ -22,18 +22,18 @@ use super::doors::Holds;
 use super::interfaces::{self, Occasion};
 use super::{Counts, Daemon, Options, build, notify, state_folder, store_file, watch};
 use crate::control::api::{
-    AddBlock, AddGrant, ApplyPolicy, AuditFilter, BlocksQuery, CloseIncident, CouncilDecision,
-    Detach, Explain, GenerationsQuery, GrantsQuery, IncidentFilter, IncidentQuery, LiftBlock,
+    AddBlock, AddGrant, ApplyPolicy, AuditQuery, BlocksQuery, CloseIncident, CouncilDecision,
+    Detach, Explain, GenerationsQuery, GrantsQuery, IncidentQuery, IncidentsQuery, LiftBlock,
     ListsQuery, OpenIdentity, ReleaseLease, ReportHost, RevokeGrant, RoomsQuery, SetRoom,
     StatusQuery, TakeLease, UpdateLists,
 };
 use crate::control::server::{self, Routes};
 use crate::control::{Code, Failure};
 use crate::kernel::Events;
-use crate::lists::update::next_update;
+use crate::lists::update::{self, Subscription, next_update};
 use crate::policy::ListFrom;
 use crate::store::retention::{self, Retention};
-use crate::store::{Store, Who, generations};
+use crate::store::{Change, Store, Who, generations};
 
 /// The windows are written anew at least so often.
 const REWRITE: SignedDuration = SignedDuration::from_hours(6);
@@ -83,6 +83,7 @@ async fn live(options: Options) -> Result<(), Failure> {
         shadow: Mutex::default(),
         salts: Mutex::new(HashMap::new()),
         followers: Mutex::default(),
+        refused: Mutex::default(),
         notifier: notify::Notifier::start().map_err(|error| internal(&error))?,
         counts: Counts::default(),
         fill: Mutex::default(),
@@ -212,11 +213,11 @@ fn routes(daemon: &Arc<Daemon>) -> axum::Router {
         .command::<Explain>()
         .command::<ApplyPolicy>()
         .command::<GenerationsQuery>()
-        .command::<IncidentFilter>()
+        .command::<IncidentsQuery>()
         .command::<IncidentQuery>()
         .command::<CloseIncident>()
         .command::<OpenIdentity>()
-        .command::<AuditFilter>()
+        .command::<AuditQuery>()
         .command::<ListsQuery>()
         .command::<UpdateLists>()
         .command::<Detach>()
@@ -359,7 +360,7 @@ impl Daemon {
             if now < due {
                 continue;
             }
-            match build::fetch(&copies, &subscription, false) {
+            match self.fetch(&copies, &subscription, false) {
                 Ok(new) => {
                     failures.remove(&name);
                     news |= new;
@@ -389,17 +390,40 @@ impl Daemon {
         {
             if build::direct(policy, source).is_none() {
                 let subscription = build::subscription(policy, source);
-                let fetched = build::fetch(&copies, &subscription, force);
+                let fetched = self.fetch(&copies, &subscription, force);
                 problems.extend(fetched.err());
             }
         }
-        let read = Read::text(in_force.text.clone(), &policy.path)?;
-        self.put_in_force(read, who, Occasion::Again)?;
+        self.store().change(who, Timestamp::now(), |_| {
+            Ok(Change::new("lists.update", "lists".to_owned(), ()))
+        })?;
+        // The policy is the same; its image is the agent's own work.
+        self.compile_again()?;
         if problems.is_empty() {
             Ok(())
         } else {
             Err(Failure::new(Code::PolicyError, problems.join("\n")))
         }
+    }
+
+    /// As [`build::fetch`]; what went wrong stands beside the list until a
+    /// fetch goes well.
+    fn fetch(
+        &self,
+        copies: &update::Store,
+        subscription: &Subscription,
+        force: bool,
+    ) -> Result<bool, String> {
+        let fetched = build::fetch(copies, subscription, force);
+        let location = subscription.location.clone();
+        let in_force = self.in_force();
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.retain(|known, _| in_force.lists.iter().any(|list| list.source == *known));
+        match &fetched {
+            Ok(_) => refused.remove(&location),
+            Err(problem) => refused.insert(location, problem.clone()),
+        };
+        fetched
     }
 
     /// Builds the image of the same policy anew.

@@ -22,6 +22,7 @@ use jiff::tz::TimeZone;
 
 use crate::calendar::{Bells, Calendar, PlainWindow, Timetable};
 use crate::lists::Format;
+use crate::words::{Message, Said};
 pub use gather::{Gather, LeftOut};
 pub use host::{Host, HostError};
 pub use problem::{PolicyErrors, Problem};
@@ -222,11 +223,20 @@ pub struct Decision {
 
 impl std::fmt::Display for Decision {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "no. {} of {}, {}", self.number, self.date, self.body)?;
-        match self.until {
-            Some(until) => write!(f, ", until {until}"),
-            None => Ok(()),
-        }
+        self.said().fmt(f)
+    }
+}
+
+impl Decision {
+    /// For people, in their language.
+    pub fn said(&self) -> Said {
+        let said = match self.until {
+            Some(until) => Said::new(Message::DecisionUntil).with("until", until),
+            None => Said::new(Message::DecisionOf),
+        };
+        said.with("number", &self.number)
+            .with("date", self.date)
+            .with("body", &self.body)
     }
 }
 

@@ -91,7 +91,7 @@ pub struct Entry {
 }
 
 /// Which entries are asked for; newest first.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default)]
 pub struct Filter {
     pub since: Option<Timestamp>,
     /// A login name.

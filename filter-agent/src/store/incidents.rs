@@ -58,13 +58,12 @@ pub struct Sighting<'a> {
 }
 
 /// Which incidents are asked for; the newest first.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default)]
 pub struct Filter {
     pub room: Option<String>,
     pub from: Option<Timestamp>,
     pub to: Option<Timestamp>,
     /// Only those that nobody closed.
-    #[serde(default)]
     pub open: bool,
 }
 

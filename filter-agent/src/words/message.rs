@@ -46,6 +46,11 @@ messages! {
     OpenUntil = "open_until", "open, until {until}", "открыто, до {until}", "ачык, {until} чейин";
     OpenLesson = "open_lesson", "open: lesson {lesson}{class}, until {until}", "открыто: урок {lesson}{class}, до {until}", "ачык: {lesson}-сабак{class}, {until} чейин";
 
+    BlockedBy = "blocked_by", "blocked everywhere by {by}", "заблокировал(а) везде {by}", "{by} бардык жерде бөгөттөгөн";
+    BlockedByFor = "blocked_by_for", "blocked everywhere by {by}: {reason}", "заблокировал(а) везде {by}: {reason}", "{by} бардык жерде бөгөттөгөн: {reason}";
+    DecisionOf = "decision_of", "no. {number} of {date}, {body}", "№ {number} от {date}, {body}", "{date}, № {number}, {body}";
+    DecisionUntil = "decision_until", "no. {number} of {date}, {body}, until {until}", "№ {number} от {date}, {body}, до {until}", "{date}, № {number}, {body}, {until} чейин";
+
     // Status.
     StatusPolicy = "status_policy", "{file} (generation {generation}, by {by}, {when}, took {ms} ms)", "{file} (поколение {generation}, применил(а) {by}, {when}, за {ms} мс)", "{file} ({generation}-муун, колдонгон {by}, {when}, {ms} мс ичинде)";
     StatusRooms = "status_rooms", "{open} of {all} open", "открыто {open} из {all}", "{all} ичинен {open} ачык";
@@ -131,10 +136,9 @@ messages! {
     KeyDestroyed = "key_destroyed", "the retention time of incident {id} is over: its key was destroyed and nobody can tell the device any more", "срок хранения инцидента {id} истёк: ключ уничтожен, и устройство больше никто не узнает", "{id}-окуянын сактоо мөөнөтү бүттү: ачкыч жок кылынды, түзмөктү эми эч ким биле албайт";
     IdentityNeedsReason = "identity_needs_reason", "opening an identity needs a reason", "чтобы узнать устройство, нужна причина (--reason)", "түзмөктү билүү үчүн себеп керек (--reason)";
     SpanWrong = "span_wrong", "a span is longer than nothing and not longer than a year", "срок должен быть больше нуля и не больше года", "мөөнөт нөлдөн көп жана бир жылдан ашпашы керек";
-    TimeWrong = "time_wrong", "`{text}` is no time; write it like 2026-11-24T10:15", "`{text}` — не время; пишите так: 2026-11-24T10:15", "`{text}` убакыт эмес; мындай жазыңыз: 2026-11-24T10:15";
+    TimeWrong = "time_wrong", "`{text}` is no time; write it like 2026-11-24T10:15 or 2026-11-24", "`{text}` — не время; пишите так: 2026-11-24T10:15 или 2026-11-24", "`{text}` убакыт эмес; мындай жазыңыз: 2026-11-24T10:15 же 2026-11-24";
     HostWrong = "host_wrong", "`{text}`: {why}", "`{text}` — не имя хоста ({why}); пишите так: example.org", "`{text}` хосттун аталышы эмес ({why}); мындай жазыңыз: example.org";
     SpanText = "span_text", "`{text}` is no span of time; write it like 45m, 1h30m or 2h", "`{text}` — не срок; пишите так: 45m, 1h30m или 2h", "`{text}` мөөнөт эмес; мындай жазыңыз: 45m, 1h30m же 2h";
-    MomentText = "moment_text", "`{text}` is no time; write it like 2026-11-24T10:15 or 2026-11-24", "`{text}` — не время; пишите так: 2026-11-24T10:15 или 2026-11-24", "`{text}` убакыт эмес; мындай жазыңыз: 2026-11-24T10:15 же 2026-11-24";
     RangeTooWide = "range_too_wide", "{range} is a good part of the Internet; at least /{least} is needed", "{range} — заметная часть Интернета; нужно не шире /{least}", "{range} — интернеттин чоң бөлүгү; /{least} префиксинен кең болбошу керек";
     NameTarget = "name_target", "name a host or an address", "назовите хост или адрес", "хостту же даректи көрсөтүңүз";
     NeedsRole = "needs_role", "{who} may not do this: it needs the role {need}, your role is {have}; the policy's [roles] gives roles to Unix groups", "{who}: это вам не разрешено: нужна роль «{need}», ваша роль — «{have}»; роли группам Unix даёт [roles] в правилах", "{who}: буга уруксатыңыз жок: «{need}» ролу керек, сиздики — «{have}»; ролдорду Unix топторуна эрежелердеги [roles] берет";

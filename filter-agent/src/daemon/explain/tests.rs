@@ -35,6 +35,111 @@ const ZONES: [&str; 4] = [
 const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 
 #[test]
+fn every_answer_of_the_example_names_its_decision() {
+    let example =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/examples/school-12-rooms.toml");
+    let folder = std::env::temp_dir().join(format!("decisions-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let copies = build::copies(&folder).unwrap();
+    let in_force = in_force(
+        Policy::load(&example).unwrap(),
+        Timestamp::now(),
+        Vec::new(),
+    );
+    let policy = &in_force.policy;
+    let order = "no. 114 of 2026-08-28, Director's order, until 2027-05-31";
+    let council = "no. 3 of 2026-08-25, Methodical council";
+    for (room, host, local, because, decision) in [
+        // Of its own lessons, of a timetable that it shares, of the calendar.
+        (
+            "101",
+            "wikipedia.org",
+            "2026-11-25T08:20",
+            "no teacher holds it",
+            order,
+        ),
+        (
+            "103",
+            "wikipedia.org",
+            "2026-11-25T08:20",
+            "no teacher holds it",
+            order,
+        ),
+        (
+            "103",
+            "wikipedia.org",
+            "2026-11-06T10:00",
+            "school break",
+            order,
+        ),
+        (
+            "library",
+            "wikipedia.org",
+            "2027-03-08T10:00",
+            "public holiday",
+            order,
+        ),
+        (
+            "library",
+            "wikipedia.org",
+            "2026-11-25T08:20",
+            "allowed category",
+            council,
+        ),
+        (
+            "library",
+            "example.org",
+            "2026-11-25T08:20",
+            "only what is allow-listed",
+            council,
+        ),
+    ] {
+        let at = moment(policy, local).unwrap();
+        let told = Case {
+            in_force: &in_force,
+            holds: &Holds::default(),
+            copies: &copies,
+            room: policy.room(room).unwrap(),
+            at,
+            host: Some(host),
+            addr: None,
+        }
+        .answer()
+        .unwrap();
+        assert!(told.because.text.contains(because), "{told:?}");
+        assert_eq!(
+            told.decision.as_ref().map(|said| &*said.text),
+            Some(decision),
+            "{told:?}"
+        );
+        let russian = told
+            .decision
+            .unwrap()
+            .in_language(crate::words::Language::Russian);
+        assert!(
+            russian.starts_with("№ ") && russian.contains(" от 2026-08-2"),
+            "{russian}"
+        );
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+/// A policy as if it were in force.
+pub(super) fn in_force(policy: Policy, applied: Timestamp, groups: Vec<u16>) -> InForce {
+    InForce {
+        policy,
+        text: String::new(),
+        generation: 1,
+        groups,
+        applied,
+        by: String::new(),
+        load: Duration::ZERO,
+        lists: Vec::new(),
+        links: [0; filter_ebpf::abi::MAX_LINKS],
+    }
+}
+
+#[test]
 fn the_agent_and_the_kernel_agree_at_a_thousand_moments() {
     let folder = std::env::temp_dir().join(format!("moments-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
@@ -241,17 +346,8 @@ impl School {
             copies: &copies,
         };
         let built = build(&policy, place, start, false).unwrap();
-        let in_force = InForce {
-            policy,
-            text: String::new(),
-            generation: 1,
-            groups: built.image.rooms.iter().map(|room| room.group).collect(),
-            applied: start,
-            by: String::new(),
-            load: Duration::ZERO,
-            lists: Vec::new(),
-            links: [0; filter_ebpf::abi::MAX_LINKS],
-        };
+        let groups = built.image.rooms.iter().map(|room| room.group).collect();
+        let in_force = in_force(policy, start, groups);
         Self {
             holds: holds(&mut random, start),
             random,
