@@ -3,6 +3,7 @@
 use crate::Explained;
 use crate::ours::{Answer, is_host, normal};
 use filter_ebpf::abi::Reason;
+use filter_ebpf::inspect::CHUNK;
 
 /// What httparse shows of the heads in a stream.
 #[derive(Debug, Default)]
@@ -109,7 +110,8 @@ fn look(input: &[u8]) -> Seen {
             break;
         };
         seen.bad_length |= body != 0 && is_mixed(head);
-        if is_connect {
+        let at = input.len() - left.len();
+        if is_connect || is_passed_over(at, body) {
             seen.later |= !left.is_empty();
             break;
         }
@@ -125,6 +127,12 @@ fn is_mixed(head: &[u8]) -> bool {
     let ends = head.iter().filter(|byte| **byte == b'\n').count();
     let crlf = head.windows(2).filter(|two| two == b"\r\n").count();
     crlf != 0 && crlf != ends
+}
+
+/// Whether a body that begins at `at` is so long that our inspector does not
+/// read to its end: what is behind it is another inspection's.
+fn is_passed_over(at: usize, body: usize) -> bool {
+    at + body >= at.next_multiple_of(CHUNK) + CHUNK
 }
 
 /// Target and Hosts of a head; whether it is CONNECT.

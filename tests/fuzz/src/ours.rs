@@ -37,13 +37,16 @@ pub fn judge(stream: &[u8], cuts: &[usize]) -> Judged {
     let mut consumed = 0;
     let ends = cuts.iter().copied().chain([stream.len()]);
     for end in ends {
-        for piece in stream.get(consumed..end).unwrap_or_default().chunks(CHUNK) {
+        let segment = stream.get(consumed..end).unwrap_or_default();
+        for piece in segment.chunks(CHUNK) {
             if let Some(front) = buffer.get_mut(..piece.len()) {
                 front.copy_from_slice(piece);
             }
             consumed += piece.len();
             let answer = match feed(&mut hello, &Chunk::new(&buffer, piece.len() as u32)) {
                 Progress::More => continue,
+                // Another head may follow in the same segment.
+                Progress::Done(finding) if finding.unfinished != 0 && consumed < end => continue,
                 Progress::Failed(reason) => Answer::Failed(reason),
                 Progress::Done(finding) => told(&hello, finding.flags),
             };

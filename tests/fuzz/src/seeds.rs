@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 
 use crate::{Target, capture, dns, quic};
 
-const HEADS: [&str; 8] = [
+const HEADS: [&str; 9] = [
     "GET / HTTP/1.1\r\nHost: www.school-test.example\r\nUser-Agent: x\r\nAccept: */*\r\n\r\n",
     "GET http://www.school-test.example:80/a?b HTTP/1.1\r\nHost: www.school-test.example\r\n\r\n",
     "CONNECT www.school-test.example:443 HTTP/1.1\r\nHost: www.school-test.example:443\r\n\r\n",
@@ -15,6 +15,7 @@ const HEADS: [&str; 8] = [
     "OPTIONS * HTTP/1.0\r\n\r\n",
     "GET / HTTP/1.1\nhost:[2001:db8::1]:8080\ncookie: a=b\n\n",
     "POST / HTTP/1.1\r\nHost: 192.0.2.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+    "PUT / HTTP/1.1\r\nHost: a.b\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n4\r\nGET \r\n0\r\n\r\nGET / HTTP/1.1\r\nHost: a.b\r\n\r\n",
     "EHLO mail.school-test.example\r\nSTARTTLS\r\n",
 ];
 
@@ -46,7 +47,10 @@ pub fn seeds(target: Target) -> Result<Vec<Vec<u8>>> {
                 }
             }
         }
-        Target::Http => seeds.extend(HEADS.iter().map(|head| head.as_bytes().to_vec())),
+        Target::Http => {
+            seeds.extend(HEADS.iter().map(|head| head.as_bytes().to_vec()));
+            seeds.extend(long_bodies());
+        }
         Target::Quic => {
             for path in files(&capture::folder(), "pcap")? {
                 for datagrams in capture::datagrams(&path, 443)?.into_values() {
@@ -75,6 +79,21 @@ pub fn seeds(target: Target) -> Result<Vec<Vec<u8>>> {
             .push(std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?);
     }
     Ok(seeds)
+}
+
+/// Requests behind bodies that are passed over rather than read, of both
+/// kinds.
+fn long_bodies() -> [Vec<u8>; 2] {
+    let body = "x".repeat(7_000);
+    let next = "GET / HTTP/1.1\r\nHost: a.example\r\n\r\n";
+    [
+        format!("Content-Length: 7000\r\n\r\n{body}{next}"),
+        format!(
+            "Transfer-Encoding: chunked\r\n\r\n\
+             1b58;x\r\n{body}\r\n5\r\nhello\r\n0\r\nA: b\r\n\r\n{next}"
+        ),
+    ]
+    .map(|rest| format!("POST / HTTP/1.1\r\nHost: a.example\r\n{rest}").into_bytes())
 }
 
 fn stream(segments: Vec<capture::Segment>) -> Vec<u8> {

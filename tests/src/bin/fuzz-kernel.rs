@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 use clap::Parser;
-use filter_fuzz::{Target, regressions, seeds};
-use filter_tests::differential::Differential;
+use filter_fuzz::{Target, regressions};
+use filter_tests::differential::{Differential, Inputs};
 
 #[derive(Parser)]
 struct Args {
@@ -53,22 +53,20 @@ fn main() -> Result<()> {
 
 /// How many inputs were compared, and how many differed.
 fn run(target: Target, args: &Args) -> Result<(u64, u64)> {
-    let seeds = seeds(target)?;
+    let inputs = Inputs::new(target, args.seed)?;
     let mut differential = Differential::new()?;
     let start = Instant::now();
     let mut found = 0;
     let mut first = 0;
     while first < args.inputs && found < ENOUGH {
         let indices = first..(first + BATCH).min(args.inputs);
-        let inputs: Vec<_> = indices
-            .map(|index| Differential::mutated(target, &seeds, args.seed, index))
-            .collect();
-        for (place, difference) in differential.compare(target, &inputs)? {
+        let batch: Vec<_> = indices.map(|index| inputs.input(index)).collect();
+        for (place, difference) in differential.compare(target, &batch)? {
             found += 1;
             let index = first + place as u64;
             let name = format!("kernel-seed{}-input{index}.bin", args.seed);
             let path = regressions(target).join(name);
-            let input = inputs.get(place).map_or(&[][..], |(input, _)| input);
+            let input = batch.get(place).map_or(&[][..], |(input, _)| input);
             std::fs::write(&path, input)
                 .with_context(|| format!("cannot write {}", path.display()))?;
             println!(

@@ -18,7 +18,7 @@ use filter_agent::replay::Judged;
 use filter_ebpf::abi::{FlowFlags, Group, Reason, Verdict};
 use filter_ebpf::inspect::dns::Bucket;
 use filter_ebpf::judge::{NO_CATEGORY, Opinion, Row};
-use filter_fuzz::{Random, Target, mutated, quic};
+use filter_fuzz::{Random, Target, mutated, quic, seeds};
 
 use crate::frames::{ACK, PSH, SYN, tagged, tcp, udp};
 use crate::small_school::{Loaded, School, category, room};
@@ -226,6 +226,48 @@ fn cut(stream: &[u8], random: &mut Random) -> Vec<Vec<u8>> {
     pieces
 }
 
+/// What clients send: mutated inputs, half of them on a connection that
+/// carried a true one before, or plain text.
+pub struct Inputs {
+    target: Target,
+    seeds: Vec<Vec<u8>>,
+    before: Vec<Vec<u8>>,
+    seed: u64,
+}
+
+impl Inputs {
+    /// A run with the same `seed` has the same inputs.
+    ///
+    /// # Errors
+    /// When captures or regressions cannot be read.
+    pub fn new(target: Target, seed: u64) -> Result<Self> {
+        let before = match target {
+            Target::Tls => [seeds(target)?, seeds(Target::Http)?].concat(),
+            Target::Http | Target::Quic => seeds(target)?,
+            // Each message is judged by itself.
+            Target::Dns => vec![Vec::new()],
+        };
+        Ok(Self {
+            target,
+            seeds: seeds(target)?,
+            before,
+            seed,
+        })
+    }
+
+    /// An input, and the numbers that cut it.
+    pub fn input(&self, index: u64) -> (Vec<u8>, Random) {
+        let mut random = Random::new(self.seed, index);
+        let mut input = Vec::new();
+        if random.below(2) == 0 {
+            let place = random.below(self.before.len());
+            input.clone_from(&self.before[place]);
+        }
+        input.extend(mutated(self.target, &self.seeds, &mut random));
+        (input, random)
+    }
+}
+
 /// How many were compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Compared {
@@ -273,12 +315,6 @@ impl Differential {
             number: 0,
             compared: Compared::default(),
         })
-    }
-
-    /// Input `index` of the run with `seed`, and the numbers that cut it.
-    pub fn mutated(target: Target, seeds: &[Vec<u8>], seed: u64, index: u64) -> (Vec<u8>, Random) {
-        let mut random = Random::new(seed, index);
-        (mutated(target, seeds, &mut random), random)
     }
 
     /// Compares what kernel and host say about inputs, each cut by the numbers
