@@ -35,13 +35,14 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<()> {
     let program: &[&str] = if options.kernel {
         step("building the kernel half", ebpf::build)?;
+        // As the tests are built: the kernel takes most of the time.
         &["--package", "filter-tests", "--bin", "fuzz-kernel"]
     } else {
-        &["--package", "filter-fuzz"]
+        &["--release", "--package", "filter-fuzz"]
     };
     let mut fuzz = Command::new("cargo");
     fuzz.current_dir(paths::root())
-        .args(["run", "--quiet", "--release"])
+        .args(["run", "--quiet"])
         .args(program)
         .args(["--", &format!("--seed={}", options.seed)])
         .args(

@@ -180,7 +180,7 @@ fn established(ctx: &XdpContext, view: &View, flow: &mut Flow, s: &mut Scratch) 
             if flow.pending != 0 {
                 return None;
             }
-            if flow.watch != 0 && !matches!(ahead(view, flow, &s.meta), Ahead::Known) {
+            if flow.watch != 0 && !matches!(ahead(view, flow, &s.meta, 0), Ahead::Known) {
                 return None;
             }
         }
@@ -228,9 +228,10 @@ const HALF: u32 = 1 << 31;
 /// Looks where the client's stream goes on. Requests follow each other
 /// without a gap, so that each one's first byte is seen; other protocols may
 /// have segments in any order, and a hello is seen where a segment, or what
-/// it has of new bytes, begins with one.
+/// it has of new bytes, begins with one. `judged` bytes of it were judged just
+/// now.
 #[inline(always)]
-pub(crate) fn ahead(view: &View, flow: &mut Flow, meta: &Meta) -> Ahead {
+pub(crate) fn ahead(view: &View, flow: &mut Flow, meta: &Meta, judged: u32) -> Ahead {
     if meta.flags & MetaFlags::BAD_TCP != 0 {
         return Ahead::Known;
     }
@@ -240,7 +241,7 @@ pub(crate) fn ahead(view: &View, flow: &mut Flow, meta: &Meta) -> Ahead {
     if flow.protocol == Protocol::Http as u8 {
         // What passed before the last request, and is not confirmed, cannot
         // be compared any more.
-        let older = meta.seq.wrapping_sub(flow.base_seq) >= HALF;
+        let older = judged == 0 && meta.seq.wrapping_sub(flow.base_seq) >= HALF;
         return if older && flow.flags & FlowFlags::CONFIRMED == 0 {
             Ahead::Gap
         } else if known {
@@ -275,8 +276,7 @@ fn begins_hello(view: &View, protocol: u8, at: u32) -> bool {
 /// Whether a datagram of a flow that passes needs another look.
 #[inline(always)]
 pub(crate) fn begins_anew(view: &View, flow: &Flow, meta: &Meta) -> bool {
-    flow.watch != 0
-        && (quic::begins(view, meta, flow.pending != 0) || is_tunnel(view, flow, meta))
+    flow.watch != 0 && (quic::begins(view, meta, flow.pending != 0) || is_tunnel(view, flow, meta))
 }
 
 /// Whether a datagram opens a tunnel behind others that were passed.

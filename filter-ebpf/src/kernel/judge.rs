@@ -115,7 +115,7 @@ fn look(view: &View, s: &mut Scratch) -> Next {
             }
             if flow.pending == 0 {
                 let next = if flow.watch != 0 && s.meta.payload_len > 0 {
-                    ahead(view, flow, &s.meta)
+                    ahead(view, flow, &s.meta, s.body_end)
                 } else {
                     Ahead::Known
                 };
@@ -351,13 +351,7 @@ fn tcp(s: &mut Scratch, group: &Group, range: Option<Opinion>) -> Next {
 }
 
 #[inline(always)]
-fn udp(
-    view: &View,
-    s: &mut Scratch,
-    group: &Group,
-    range: Option<Opinion>,
-    fresh: bool,
-) -> Next {
+fn udp(view: &View, s: &mut Scratch, group: &Group, range: Option<Opinion>, fresh: bool) -> Next {
     if s.meta.flags & MetaFlags::FRAGMENT != 0 {
         let opinion = s.row.unjudged(group.fragment, Reason::Fragment);
         return by_range(s, range, opinion);

@@ -111,6 +111,18 @@ fn t21_long_bodies_pass_and_end() {
     }
 }
 
+/// Several of them in one segment, as a network card merges them.
+#[test]
+fn t21_long_bodies_in_one_segment() {
+    let head = format!("PUT / HTTP/1.1\r\nHost: {ALLOWED}\r\nContent-Length: 7000\r\n\r\n");
+    let put = [head.as_bytes(), &[b'G'; 7_000]].concat();
+    for puts in 1..4 {
+        told(&format!("{puts} bodies"), 10, false, |host| {
+            vec![[&put.repeat(puts)[..], get(host).as_bytes()].concat()]
+        });
+    }
+}
+
 /// A segment that repeats the end of one request before the next.
 #[test]
 fn t21_a_request_behind_bytes_sent_again() {
