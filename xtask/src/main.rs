@@ -1,6 +1,7 @@
 //! Development tasks: `cargo xtask help` lists them.
 
 mod bench;
+mod build;
 mod demo;
 mod ebpf;
 mod exec;
@@ -27,7 +28,7 @@ struct Args {
 enum Task {
     /// Install what building and testing need (Debian, root).
     Setup,
-    /// Build the kernel half, then the agent.
+    /// Install what building needs, build the kernel half, then the agent.
     Build,
     /// Set up, then measure the filter beside its peers (root).
     Bench {
@@ -63,7 +64,7 @@ fn main() -> ExitCode {
 fn run(task: Task) -> Result<()> {
     match task {
         Task::Setup => setup::run(),
-        Task::Build => ebpf::build().map(|object| println!("{}", object.display())),
+        Task::Build => build::run(),
         Task::Bench { options } => bench::run(&options),
         Task::Demo => demo::run(),
         Task::Test => test::run(),

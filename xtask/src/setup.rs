@@ -16,8 +16,11 @@ use crate::{paths, vm};
 
 const BPF_LINKER: &str = "0.13.0";
 
-/// Debian packages, and what each is for.
-const PACKAGES: &[(&str, &[&str])] = &[
+/// Debian packages, by what they are for.
+type Packages = [(&'static str, &'static [&'static str])];
+
+/// What building needs.
+const BUILD: &Packages = &[
     (
         "the kernel half",
         &["rustc-web", "cargo-web", "libstd-rust-web-dev-bpf"],
@@ -33,6 +36,10 @@ const PACKAGES: &[(&str, &[&str])] = &[
             "pkg-config",
         ],
     ),
+];
+
+/// What testing needs besides.
+const TEST: &Packages = &[
     (
         "the lab",
         &[
@@ -67,7 +74,7 @@ pub(crate) fn bpf_linker() -> PathBuf {
 /// Installs what is missing; takes seconds where nothing is.
 pub(crate) fn run() -> Result<()> {
     fit_machine()?;
-    packages()?;
+    packages(&[BUILD, TEST])?;
     linker()?;
     wheels()?;
     bpffs()?;
@@ -76,11 +83,29 @@ pub(crate) fn run() -> Result<()> {
     Ok(())
 }
 
+/// Installs what building needs and no more: a school's box wants no browsers.
+/// Who has it all needs neither root nor Debian.
+pub(crate) fn builder() -> Result<()> {
+    if !(is_debian() && is_root()) && bpf_linker().exists() {
+        return Ok(());
+    }
+    fit_machine()?;
+    packages(&[BUILD])?;
+    linker()
+}
+
+fn is_debian() -> bool {
+    Path::new("/etc/debian_version").exists()
+}
+
+fn is_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|me| me.uid() == 0)
+}
+
 /// One message for whoever cannot be helped by this command.
 fn fit_machine() -> Result<()> {
-    let debian = Path::new("/etc/debian_version").exists();
-    let root = fs::metadata("/proc/self").is_ok_and(|me| me.uid() == 0);
-    if debian && root {
+    let debian = is_debian();
+    if debian && is_root() {
         return Ok(());
     }
     let why = if debian {
@@ -90,7 +115,7 @@ fn fit_machine() -> Result<()> {
         "this command knows Debian's package manager only"
     };
     let mut list = String::new();
-    for (purpose, names) in PACKAGES {
+    for (purpose, names) in BUILD.iter().chain(TEST) {
         list.push_str(&format!("\n  for {purpose}: {}", names.join(" ")));
     }
     bail!(
@@ -101,9 +126,10 @@ fn fit_machine() -> Result<()> {
     );
 }
 
-fn packages() -> Result<()> {
-    let wanted: Vec<&str> = PACKAGES
+fn packages(sets: &[&Packages]) -> Result<()> {
+    let wanted: Vec<&str> = sets
         .iter()
+        .flat_map(|set| set.iter())
         .flat_map(|(_, names)| *names)
         .copied()
         .collect();
