@@ -91,6 +91,27 @@ fn what_a_person_asks_for_is_in_force_and_in_the_audit_log() -> Result<()> {
 }
 
 #[test]
+fn the_schools_own_networks_are_not_blocked() -> Result<()> {
+    let lab = Lab::new(&ROOMS)?;
+    let own = "wan = [\"wan0\"]\nown = [\"192.168.0.0/16\", \"fd00::/8\"]";
+    let agent = Agent::start(&lab, &POLICY.replace("wan = [\"wan0\"]", own))?;
+    for target in ["192.168.0.0/16", "192.168.7.1", "fd12::/64"] {
+        let told = agent.try_command(&["block", target])?;
+        ensure!(
+            told.code == Some(7) && told.stderr.contains("own"),
+            "{target}: {told:?}"
+        );
+    }
+    let none = agent.command(&["council", "list", "--all", "--json"])?;
+    ensure!(none.trim() == "[]", "{none}");
+    // Next to it, and all around it: there the rest is meant.
+    for target in ["192.169.0.0/16", "192.0.0.0/8"] {
+        agent.command(&["block", target])?;
+    }
+    Ok(())
+}
+
+#[test]
 fn a_policy_with_an_error_never_replaces_one_that_runs() -> Result<()> {
     let lab = Lab::new(&ROOMS)?;
     let agent = Agent::start(&lab, POLICY)?;

@@ -2,12 +2,15 @@
 //! and a kill that nobody meant.
 
 mod apply;
+mod bounds;
 mod control;
 mod ends;
 mod guide;
 mod interfaces;
 mod life;
+mod names;
 mod notify;
+mod odd;
 mod replay;
 mod roles;
 mod store;

@@ -1,21 +1,17 @@
 //! A router with one interface to filter on, and a client behind it.
 
-use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use filter_agent::image::Image;
 use filter_agent::kernel::{Applied, Contents, Filter, Interface, Mode, Side};
 use filter_ebpf::abi::Access;
 use filter_tests::frames::{tagged, udp};
 use filter_tests::netns::Host;
 use filter_tests::small_school::School;
-use nix::sys::socket::{
-    AddressFamily, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrLike as _, sendto,
-    socket,
-};
+use filter_tests::wire::Wire;
 
 /// Where the tests pin.
 pub(crate) const ROOT: &str = "/sys/fs/bpf/replace-test";
@@ -66,49 +62,10 @@ pub(crate) fn denied(port: u16) -> Vec<u8> {
     tagged(10, &udp(&client, "198.51.100.7:9999", &[7; 64]))
 }
 
-/// Where the client's frames go out.
-pub(crate) struct Wire {
-    socket: OwnedFd,
-    address: LinkAddr,
-}
-
-impl Wire {
-    /// Opens `eth0` of the host that the thread is on.
-    pub(crate) fn open() -> Result<Self> {
-        let socket = socket(
-            AddressFamily::Packet,
-            SockType::Raw,
-            SockFlag::empty(),
-            SockProtocol::EthAll,
-        )?;
-        let index = nix::net::if_::if_nametoindex("eth0")?;
-        // SAFETY: integers, for which zero is a value.
-        let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
-        address.sll_family = libc::AF_PACKET as u16;
-        address.sll_ifindex = index as i32;
-        address.sll_halen = 6;
-        // SAFETY: a whole address of the family it names.
-        let address = unsafe {
-            LinkAddr::from_raw(
-                (&raw const address).cast(),
-                Some(size_of::<libc::sockaddr_ll>() as u32),
-            )
-        };
-        let address = address.context("no link address")?;
-        Ok(Self { socket, address })
-    }
-
-    /// Whether the frame went out.
-    pub(crate) fn send(&self, frame: &[u8]) -> bool {
-        let socket = self.socket.as_raw_fd();
-        sendto(socket, frame, &self.address, MsgFlags::empty()).is_ok()
-    }
-}
-
 /// Sends a frame to the denied range as fast as one core can, until told to
 /// stop; counts what went out.
 pub(crate) fn flood(stop: &AtomicBool, sent: &AtomicU64) -> Result<()> {
-    let wire = Wire::open()?;
+    let wire = Wire::open("eth0")?;
     let frame = denied(40_000);
     while !stop.load(Ordering::Relaxed) {
         for _ in 0..32 {

@@ -10,8 +10,9 @@ use anyhow::{Context as _, Result, ensure};
 use filter_agent::kernel::{Contents, Events, Filter, KernelError, object};
 use filter_ebpf::abi::{Reason, Verdict};
 use filter_tests::small_school::room;
+use filter_tests::wire::Wire;
 
-use super::hooks::{Lab, ROOT, Wire, apply, denied, image};
+use super::hooks::{Lab, ROOT, apply, denied, image};
 
 /// Frames of the denied flow that this image has refused.
 fn refused(filter: &Filter) -> Result<u64> {
@@ -51,7 +52,7 @@ fn rename_to_another_version() -> Result<()> {
 fn an_image_of_another_contract_stays_until_the_new_one_is_in() -> Result<()> {
     let lab = Lab::new()?;
     let (interface, client) = (&lab.interface, &lab.client);
-    let send = || client.run(|| Ok(Wire::open()?.send(&denied(40_000))));
+    let send = || client.run(|| Ok(Wire::open("eth0")?.send(&denied(40_000))));
     lab.router.run(|| {
         let mut old = Filter::open(Path::new(ROOT))?;
         apply(&mut old, interface)?;
@@ -165,7 +166,7 @@ fn a_broken_image_keeps_the_old_one_in_force() -> Result<()> {
         ensure!(Contents::new(&image, doors.get(1..).unwrap_or(&[]), b"").is_err());
         ensure!(folders()? == before, "{:?} were {before:?}", folders()?);
         ensure!(filter.current().map(|image| image.number()) == Some(1));
-        ensure!(client.run(|| Ok(Wire::open()?.send(&denied(40_000))))?);
+        ensure!(client.run(|| Ok(Wire::open("eth0")?.send(&denied(40_000))))?);
         std::thread::sleep(Duration::from_millis(50));
         ensure!(refused(&filter)? == 1, "the old image judges");
         // And nothing of the failures is in the way of the next one.
@@ -186,7 +187,7 @@ fn events_that_nobody_reads_are_counted() -> Result<()> {
         let mut filter = Filter::open(Path::new(ROOT))?;
         apply(&mut filter, interface)?;
         client.run(|| {
-            let wire = Wire::open()?;
+            let wire = Wire::open("eth0")?;
             for burst in 0..2 {
                 for flow in 0..BURST {
                     ensure!(wire.send(&denied(10_000 + burst * BURST + flow)));

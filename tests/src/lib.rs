@@ -18,6 +18,7 @@ pub mod skip;
 pub mod small_school;
 pub mod stream;
 pub mod switch;
+pub mod wire;
 
 /// Everything built lies here.
 pub fn target() -> PathBuf {

@@ -11,7 +11,7 @@ pub(crate) fn run(options: &[String]) -> Result<()> {
     setup::run()?;
     ebpf::build()?;
     ebpf::peers()?;
-    build::agent()?;
+    build::agent(true)?;
     exec(
         Command::new("cargo")
             .current_dir(paths::root())

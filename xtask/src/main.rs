@@ -29,7 +29,11 @@ enum Task {
     /// Install what building and testing need (Debian, root).
     Setup,
     /// Install what building needs, build the kernel half, then the agent.
-    Build,
+    Build {
+        /// The agent as it is installed, not as the tests want it.
+        #[arg(long)]
+        release: bool,
+    },
     /// Set up, then measure the filter beside its peers (root).
     Bench {
         /// `--json FILE`, `--only NAME`, `--rounds N`.
@@ -64,7 +68,7 @@ fn main() -> ExitCode {
 fn run(task: Task) -> Result<()> {
     match task {
         Task::Setup => setup::run(),
-        Task::Build => build::run(),
+        Task::Build { release } => build::run(release),
         Task::Bench { options } => bench::run(&options),
         Task::Demo => demo::run(),
         Task::Test => test::run(),

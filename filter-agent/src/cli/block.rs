@@ -11,6 +11,7 @@ pub(super) struct Args {
     /// A host (with everything below it), an address or a range.
     #[arg(value_name = "HOST|CIDR")]
     target: String,
+    /// Why; it stands in the audit log.
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
 }

@@ -11,6 +11,7 @@ use crate::words::{Message, Said, Word};
 pub(super) enum Command {
     /// Reports that wait for a decision; `--all` shows every block in force.
     List {
+        /// Every block in force, also those made by hand.
         #[arg(long)]
         all: bool,
     },

@@ -6,7 +6,7 @@ use super::Common;
 use super::output::{line, print};
 use crate::control::api::Detach;
 use crate::control::{Code, Failure};
-use crate::kernel::{DEFAULT_ROOT, Filter};
+use crate::kernel::{DEFAULT_ROOT, Filter, KernelError, Lock};
 use crate::words::{Message, Said, Word};
 
 #[derive(Debug, clap::Args)]
@@ -36,6 +36,14 @@ pub(super) fn run(args: Args, common: &Common) -> Result<(), Failure> {
                     Said::new(Message::NothingPinned).with("path", args.pins.display()),
                 ));
             }
+            // Its agent would only put it on again.
+            let _alone = Lock::take(&args.pins).map_err(|error| match error {
+                KernelError::Served(path) => Failure::new(
+                    Code::Refused,
+                    Said::new(Message::ServedElsewhere).with("path", path.display()),
+                ),
+                error => Failure::new(Code::Kernel, error.to_string()),
+            })?;
             Filter::detach(&args.pins)
                 .map_err(|error| Failure::new(Code::Kernel, error.to_string()))?;
             line(&common.screen().word(Word::OffWithoutAgent))

@@ -11,13 +11,16 @@ use crate::words::{Message, Said, Word};
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("target").required(true).args(["host", "addr"]).multiple(true))]
 pub(super) struct Args {
+    /// The room, as the policy names it.
     #[arg(long, value_name = "NAME")]
     room: String,
+    /// The name that a device asks for.
     #[arg(long, value_name = "HOST")]
     host: Option<String>,
+    /// The address that it goes to; with `--host` both are judged.
     #[arg(long, value_name = "IP")]
     addr: Option<IpAddr>,
-    /// Any moment, past or future: 2026-11-24T10:15.
+    /// Any moment, past or future, by the school's clock: 2026-11-24T10:15.
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
 }
@@ -63,6 +66,11 @@ pub(super) fn text(screen: &Screen, explanation: &Explanation) -> String {
         (Word::Rule, any(&explanation.rule)),
         (Word::List, [list, entry].join("  ").trim().to_owned()),
         (Word::Decision, decision.unwrap_or_default()),
-        (Word::Until, screen.when_any(explanation.until)),
+        (
+            Word::Until,
+            explanation
+                .until
+                .map_or_else(String::new, |until| screen.when(until)),
+        ),
     ])
 }

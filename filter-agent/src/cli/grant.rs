@@ -21,7 +21,9 @@ pub(super) enum Command {
     },
     /// End a grant before its time.
     Revoke {
+        /// Number of the grant.
         id: i64,
+        /// Why; it stands in the audit log.
         #[arg(long, value_name = "TEXT")]
         reason: Option<String>,
     },
@@ -31,13 +33,16 @@ pub(super) enum Command {
 #[command(group = clap::ArgGroup::new("what").required(true).args(["category", "host"]))]
 #[command(group = clap::ArgGroup::new("whom").required(true).args(["room", "group"]))]
 pub(super) struct Args {
+    /// What the policy calls a category.
     #[arg(long, value_name = "NAME")]
     category: Option<String>,
     /// The host and everything below it.
     #[arg(long, value_name = "HOST")]
     host: Option<String>,
+    /// For this room only.
     #[arg(long, value_name = "NAME")]
     room: Option<String>,
+    /// For every room of this group.
     #[arg(long, value_name = "NAME")]
     group: Option<String>,
     /// For how long, such as 45m.

@@ -14,20 +14,28 @@ pub(super) enum Command {
         /// Closed ones too.
         #[arg(long)]
         all: bool,
+        /// Only those of this room.
         #[arg(long, value_name = "NAME")]
         room: Option<String>,
     },
     /// One incident.
-    Show { id: i64 },
+    Show {
+        /// Number of the incident.
+        id: i64,
+    },
     /// Somebody has looked after it.
     Close {
+        /// Number of the incident.
         id: i64,
+        /// What was done about it.
         #[arg(long, value_name = "TEXT")]
         note: Option<String>,
     },
     /// Open the identity behind a pseudonym; it stands in the audit log.
     Identity {
+        /// Number of the incident.
         id: i64,
+        /// Why; it stands in the audit log.
         #[arg(long, value_name = "TEXT")]
         reason: String,
     },

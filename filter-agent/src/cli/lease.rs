@@ -9,9 +9,15 @@ use crate::words::{Message, Said};
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
     /// Hold a room until the bell.
-    Take { room: String },
+    Take {
+        /// The room, as the policy names it.
+        room: String,
+    },
     /// Give it back before the bell.
-    Release { room: String },
+    Release {
+        /// The room, as the policy names it.
+        room: String,
+    },
 }
 
 pub(super) fn run(command: Command, common: &Common) -> Result<(), Failure> {

@@ -31,12 +31,14 @@ pub(super) enum Command {
     },
     /// Read a list file and tell what a filter would take of it.
     Check {
+        /// A list, packed or not.
         file: PathBuf,
         #[command(flatten)]
         reading: Reading,
     },
     /// Which lines speak about a host or an address.
     Find {
+        /// A host or an address.
         #[arg(value_name = "HOST|IP")]
         target: String,
         /// Look into these files; without, into the lists of the policy in

@@ -52,10 +52,12 @@ struct Cli {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Common {
     /// The agent's socket.
-    #[arg(long, global = true, value_name = "FILE", default_value = DEFAULT_SOCKET)]
+    // Behind what a command itself takes.
+    #[arg(long, global = true, display_order = 900)]
+    #[arg(value_name = "FILE", default_value = DEFAULT_SOCKET)]
     pub(crate) socket: PathBuf,
     /// Print JSON instead of a table.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 901)]
     pub(crate) json: bool,
     #[arg(skip)]
     client: OnceCell<Client>,

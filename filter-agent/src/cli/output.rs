@@ -54,12 +54,7 @@ impl Screen {
 
     /// The word for a verdict's name.
     pub(crate) fn verdict(&self, name: &str) -> String {
-        match name {
-            "pass" => self.word(Word::Pass),
-            "reject" => self.word(Word::Reject),
-            "drop" => self.word(Word::Drop),
-            other => other.to_owned(),
-        }
+        Word::of_verdict(name, self.language).to_owned()
     }
 
     /// A table with these columns.
@@ -126,7 +121,9 @@ impl Table {
     }
 
     pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) {
-        self.rows.push(cells.into());
+        // A reason that somebody gave moves no cursor and breaks no line.
+        self.rows
+            .push(cells.map(|cell| cell.replace(char::is_control, " ")).into());
     }
 
     /// The table, or `empty` when it has no rows.
@@ -208,6 +205,13 @@ mod tests {
         assert_eq!(count(0), "0");
         assert_eq!(count(999), "999");
         assert_eq!(count(1_234_567), "1\u{202f}234\u{202f}567");
+    }
+
+    #[test]
+    fn a_cell_stays_on_its_line() {
+        let mut table = Table::new(["why"]);
+        table.row(["exam\u{1b}[2J\nroot".to_owned()]);
+        assert_eq!(table.or(""), "WHY\nexam [2J root\n");
     }
 
     #[test]

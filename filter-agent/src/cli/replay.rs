@@ -8,7 +8,7 @@ use filter_ebpf::abi::Reason;
 use super::Common;
 use super::schedule::load;
 use crate::control::{Code, Failure};
-use crate::daemon::{rehearse, room_names};
+use crate::daemon::rehearse;
 use crate::replay::{Judged, Line, Printer, Style};
 use crate::words::{Language, Message, Said};
 
@@ -34,10 +34,11 @@ pub(super) fn run(args: Args, common: &Common) -> Result<(), Failure> {
     let rooms = names(policy.rooms.iter().map(|room| &room.name).collect());
     let groups = names(policy.groups.iter().map(|group| &group.name).collect());
     let categories = names(policy.categories.iter().map(|one| &one.name).collect());
+    let language = Language::of_environment();
     let style = if common.json {
         Style::Json
     } else {
-        Style::Table
+        Style::Table(language)
     };
     let mut out = Printer::new(BufWriter::new(stdout().lock()), style);
     let room = args.room.as_deref();
@@ -49,8 +50,7 @@ pub(super) fn run(args: Args, common: &Common) -> Result<(), Failure> {
     });
     // The frames before an error are told before the error.
     out.finish().map_err(written)?;
-    let language = Language::of_environment();
-    for said in missed.told(room.is_none(), room_names(&policy)) {
+    for said in missed.told(room.is_none(), policy.rooms_as_typed()) {
         eprintln!("{}", said.in_language(language));
     }
     done

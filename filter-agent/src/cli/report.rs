@@ -16,6 +16,7 @@ pub(super) struct Args {
     /// The host to report.
     #[arg(conflicts_with_all = ["room", "from", "to", "csv"])]
     host: Option<String>,
+    /// Why; it stands in the audit log.
     #[arg(long, value_name = "TEXT", requires = "host")]
     reason: Option<String>,
     /// Only incidents of this room.

@@ -18,7 +18,9 @@ pub(super) enum Command {
     Close(Args),
     /// Give a room back to its timetable.
     Auto {
+        /// The room, as the policy names it.
         name: String,
+        /// Why; it stands in the audit log.
         #[arg(long, value_name = "TEXT")]
         reason: Option<String>,
     },
@@ -26,10 +28,12 @@ pub(super) enum Command {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
+    /// The room, as the policy names it.
     name: String,
     /// For how long, such as 45m; else until `room auto`.
     #[arg(long = "for", value_name = "SPAN", value_parser = span)]
     span: Option<SignedDuration>,
+    /// Why; it stands in the audit log.
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
 }

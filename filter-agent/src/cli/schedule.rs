@@ -22,6 +22,7 @@ pub(super) enum Command {
     Show {
         /// The policy's file.
         policy: PathBuf,
+        /// Only this room.
         #[arg(long, value_name = "NAME")]
         room: Option<String>,
         /// Any day of the week, such as 2026-09-07; today's without it.

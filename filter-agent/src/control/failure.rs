@@ -25,7 +25,7 @@ pub enum Code {
     Refused,
     /// The kernel did not take it; what was in force still is.
     Kernel,
-    /// Another apply runs, or too many connections.
+    /// Another apply runs, too many connections, or nobody knows the caller.
     Busy,
 }
 
@@ -82,7 +82,7 @@ impl Code {
             Self::NotFound => "no such room, host, grant or incident",
             Self::Refused => "it contradicts what is so now",
             Self::Kernel => "the kernel refused; what was in force still is",
-            Self::Busy => "another change is under way; try again",
+            Self::Busy => "busy with another change, or unable to tell who you are; try again",
         }
     }
 

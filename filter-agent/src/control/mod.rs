@@ -17,7 +17,7 @@ mod tests;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 pub use failure::{Code, Failure};
-pub use peer::Peer;
+pub use peer::{Credentials, Peer};
 
 /// Bytes of a request's body; a policy is the largest.
 pub const MAX_BODY: usize = 4 << 20;

@@ -7,23 +7,22 @@ use std::os::fd::{AsFd, AsRawFd};
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use nix::unistd::{Gid, Group, Uid, User};
 
+use super::Role;
 use crate::store::Who;
 
 /// Groups of one process that are read; Linux permits 65,536, people have a
 /// few.
 const MAX_GROUPS: usize = 1024;
 
-/// The process that connected.
+/// The process that connected, as the kernel tells it; nothing else is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Peer {
+pub struct Credentials {
     pub uid: u32,
-    /// Login name; the number where there is none.
-    pub name: String,
     /// Primary and further groups.
-    pub groups: Vec<u32>,
+    groups: Vec<u32>,
 }
 
-impl Peer {
+impl Credentials {
     /// Reads the credentials of a connected socket.
     ///
     /// # Errors
@@ -33,11 +32,7 @@ impl Peer {
         let uid = credentials.uid();
         let mut groups = further_groups(socket)?;
         groups.push(credentials.gid());
-        Ok(Self {
-            uid,
-            name: login(uid),
-            groups,
-        })
+        Ok(Self { uid, groups })
     }
 
     /// Root may do everything.
@@ -45,7 +40,8 @@ impl Peer {
         self.uid == 0
     }
 
-    /// Whether the peer is in one of the groups, given by name.
+    /// Whether the peer is in one of the groups, given by name. Asks the
+    /// system's user database, which may take its time.
     pub fn in_any(&self, names: &[String]) -> bool {
         names.iter().any(|name| {
             // A group that does not exist has no members.
@@ -53,11 +49,15 @@ impl Peer {
         })
     }
 
-    /// For the audit log.
-    pub fn who(&self) -> Who {
-        Who {
-            uid: self.uid,
-            name: self.name.clone(),
+    /// Login name; the number where there is none. Asks the user database,
+    /// but for root, whom a directory that hangs must not keep out.
+    pub(super) fn login(&self) -> String {
+        if self.is_root() {
+            return "root".to_owned();
+        }
+        match User::from_uid(Uid::from_raw(self.uid)) {
+            Ok(Some(user)) => user.name,
+            _ => self.uid.to_string(),
         }
     }
 
@@ -66,11 +66,23 @@ impl Peer {
     }
 }
 
-/// Login name of a user; the number where it has none.
-pub(crate) fn login(uid: u32) -> String {
-    match User::from_uid(Uid::from_raw(uid)) {
-        Ok(Some(user)) => user.name,
-        _ => uid.to_string(),
+/// Who that is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    pub uid: u32,
+    /// Login name; the number where there is none.
+    pub name: String,
+    /// `None`: no business here.
+    pub role: Option<Role>,
+}
+
+impl Peer {
+    /// For the audit log.
+    pub fn who(&self) -> Who {
+        Who {
+            uid: self.uid,
+            name: self.name.clone(),
+        }
     }
 }
 

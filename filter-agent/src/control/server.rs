@@ -26,7 +26,7 @@ use nix::unistd::Group;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc};
 
-use super::{Code, Command, Failure, MAX_BODY, Method, Peer, Role};
+use super::{Code, Command, Credentials, Failure, MAX_BODY, Method, Peer, Role};
 use crate::words::{Message, Said};
 
 /// Connections at once.
@@ -39,10 +39,18 @@ const MAX_REFUSED: usize = 32;
 /// A client that has not sent its request by then is gone.
 const REQUEST_TIME: Duration = Duration::from_secs(10);
 
+/// The user database of a school may be a directory that does not answer; a
+/// caller waits so long for it.
+const WHO_TIME: Duration = Duration::from_secs(5);
+/// Callers at once about whom the user database is asked; each takes a thread
+/// until it answers.
+const MAX_ASKED: usize = 16;
+
 /// What stands behind the socket.
 pub trait Agent: Send + Sync + 'static {
-    /// The caller's role; `None`: no business here.
-    fn role(&self, peer: &Peer) -> Option<Role>;
+    /// The caller's role; `None`: no business here. Runs on a thread of its
+    /// own: it may ask the system's user database.
+    fn role(&self, credentials: &Credentials) -> Option<Role>;
 
     /// The school's time zone.
     fn timezone(&self) -> TimeZone;
@@ -66,29 +74,36 @@ pub trait Serve<C: Command>: Agent {
 /// The paths of a server.
 #[derive(Debug)]
 pub struct Routes<A> {
-    agent: Arc<A>,
+    gate: Gate<A>,
     router: Router,
 }
 
 impl<A: Agent> Routes<A> {
     /// Starts with `GET /v1/events` alone.
     pub fn new(agent: Arc<A>) -> Self {
+        let gate = Gate {
+            agent,
+            asked: Arc::new(Semaphore::new(MAX_ASKED)),
+        };
         let follow = {
-            let agent = Arc::clone(&agent);
-            get(move |Extension(peer): Extension<Peer>| async move {
-                authorise(&*agent, &peer, Role::Responsible)
-                    .and_then(|()| agent.follow())
-                    .map_or_else(IntoResponse::into_response, |lines| {
-                        (
-                            [(header::CONTENT_TYPE, "application/x-ndjson")],
-                            Body::new(Lines(lines)),
-                        )
-                            .into_response()
-                    })
-            })
+            let gate = gate.clone();
+            get(
+                move |Extension(credentials): Extension<Credentials>| async move {
+                    gate.pass(credentials, Role::Responsible)
+                        .await
+                        .and_then(|_| gate.agent.follow())
+                        .map_or_else(IntoResponse::into_response, |lines| {
+                            (
+                                [(header::CONTENT_TYPE, "application/x-ndjson")],
+                                Body::new(Lines(lines)),
+                            )
+                                .into_response()
+                        })
+                },
+            )
         };
         Self {
-            agent,
+            gate,
             router: Router::new().route(super::api::EVENTS, follow),
         }
     }
@@ -99,9 +114,9 @@ impl<A: Agent> Routes<A> {
     where
         A: Serve<C>,
     {
-        let agent = Arc::clone(&self.agent);
-        let answer = move |Extension(peer): Extension<Peer>, request: Request| async move {
-            respond::<C, A>(agent, peer, request)
+        let gate = self.gate.clone();
+        let answer = move |Extension(credentials): Extension<Credentials>, request: Request| async move {
+            respond::<C, A>(gate, credentials, request)
                 .await
                 .map_or_else(IntoResponse::into_response, |reply| {
                     Json(reply).into_response()
@@ -117,7 +132,7 @@ impl<A: Agent> Routes<A> {
 
     /// The finished service.
     pub fn router(self) -> Router {
-        let agent = self.agent;
+        let agent = self.gate.agent;
         let with_timezone = move |mut response: Response| {
             let zone = agent.timezone();
             if let Some(name) = zone.iana_name().and_then(|name| name.parse().ok()) {
@@ -151,15 +166,7 @@ pub fn bind(path: &Path, group: Option<&str>) -> io::Result<UnixListener> {
             format!("another filter-agent answers at {}", path.display()),
         ));
     }
-    let gid = group
-        .map(|name| match Group::from_name(name) {
-            Ok(Some(group)) => Ok(group.gid.as_raw()),
-            _ => Err(io::Error::new(
-                io::ErrorKind::NotFound,
-                format!("there is no group {name}; create it: groupadd --system {name}"),
-            )),
-        })
-        .transpose()?;
+    let gid = group.map(group_number).transpose()?.flatten();
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -170,6 +177,34 @@ pub fn bind(path: &Path, group: Option<&str>) -> io::Result<UnixListener> {
     std::os::unix::fs::chown(path, None, gid)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
     Ok(listener)
+}
+
+/// The number of a Unix group; `None` when the user database does not answer,
+/// which is no reason not to filter.
+fn group_number(name: &str) -> io::Result<Option<u32>> {
+    let (tell, told) = std::sync::mpsc::channel();
+    let wanted = name.to_owned();
+    std::thread::Builder::new()
+        .name("group".into())
+        .spawn(move || {
+            let group = Group::from_name(&wanted);
+            // Too late for whoever asked.
+            let _ = tell.send(group.ok().flatten().map(|group| group.gid.as_raw()));
+        })?;
+    match told.recv_timeout(WHO_TIME) {
+        Ok(Some(gid)) => Ok(Some(gid)),
+        Ok(None) => Err(io::Error::new(
+            io::ErrorKind::NotFound,
+            format!("there is no group {name}; create it: groupadd --system {name}"),
+        )),
+        Err(_) => {
+            eprintln!(
+                "filter-agent: the user database does not tell the group {name} \
+                 (try: getent group {name}); until the next start only root may open the socket"
+            );
+            Ok(None)
+        }
+    }
 }
 
 /// Serves until the task is dropped.
@@ -185,10 +220,10 @@ pub async fn run(listener: UnixListener, router: Router) {
                 continue;
             }
         };
-        let Ok(peer) = Peer::of(&stream) else {
+        let Ok(credentials) = Credentials::of(&stream) else {
             continue;
         };
-        let place = places.take(peer.uid);
+        let place = places.take(credentials.uid);
         let refused = match &place {
             Some(_) => None,
             None => match Arc::clone(&refusals).try_acquire_owned() {
@@ -196,7 +231,7 @@ pub async fn run(listener: UnixListener, router: Router) {
                 Err(_) => continue,
             },
         };
-        let served = connection(stream, peer, place, router.clone());
+        let served = connection(stream, credentials, place, router.clone());
         tokio::spawn(async move {
             served.await;
             drop(refused);
@@ -204,14 +239,19 @@ pub async fn run(listener: UnixListener, router: Router) {
     }
 }
 
-async fn connection(stream: UnixStream, peer: Peer, place: Option<Place>, router: Router) {
+async fn connection(
+    stream: UnixStream,
+    credentials: Credentials,
+    place: Option<Place>,
+    router: Router,
+) {
     let router = match place {
         Some(_) => router,
         None => Router::new().fallback(|| async {
             Failure::new(Code::Busy, "too many connections; try again").into_response()
         }),
     };
-    let service = TowerToHyperService::new(router.layer(Extension(peer)));
+    let service = TowerToHyperService::new(router.layer(Extension(credentials)));
     let served = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(REQUEST_TIME)
@@ -222,11 +262,11 @@ async fn connection(stream: UnixStream, peer: Peer, place: Option<Place>, router
 }
 
 async fn respond<C: Command, A: Serve<C>>(
-    agent: Arc<A>,
-    peer: Peer,
+    gate: Gate<A>,
+    credentials: Credentials,
     request: Request,
 ) -> Result<C::Reply, Failure> {
-    authorise(&*agent, &peer, C::ROLE)?;
+    let peer = gate.pass(credentials, C::ROLE).await?;
     let command: C = match C::METHOD {
         Method::Get => {
             Query::try_from_uri(request.uri())
@@ -248,24 +288,64 @@ async fn respond<C: Command, A: Serve<C>>(
             })?
         }
     };
-    tokio::task::spawn_blocking(move || agent.serve(&peer, command))
+    tokio::task::spawn_blocking(move || gate.agent.serve(&peer, command))
         .await
         .map_err(|error| Failure::new(Code::Internal, error.to_string()))?
 }
 
-fn authorise(agent: &impl Agent, peer: &Peer, need: Role) -> Result<(), Failure> {
-    match agent.role(peer) {
-        Some(role) if role >= need => Ok(()),
-        role => {
-            let said = match role {
-                Some(role) => Said::new(Message::NeedsRole).with_texts("have", role.names()),
-                None => Said::new(Message::NoRole),
+/// Lets in whoever may.
+#[derive(Debug)]
+struct Gate<A> {
+    agent: Arc<A>,
+    asked: Arc<Semaphore>,
+}
+
+impl<A> Clone for Gate<A> {
+    fn clone(&self) -> Self {
+        Self {
+            agent: Arc::clone(&self.agent),
+            asked: Arc::clone(&self.asked),
+        }
+    }
+}
+
+impl<A: Agent> Gate<A> {
+    async fn pass(&self, credentials: Credentials, need: Role) -> Result<Peer, Failure> {
+        let peer = self.identify(credentials).await?;
+        if peer.role >= Some(need) {
+            return Ok(peer);
+        }
+        let said = match peer.role {
+            Some(role) => Said::new(Message::NeedsRole).with_texts("have", role.names()),
+            None => Said::new(Message::NoRole),
+        };
+        let said = said.with("who", &peer.name);
+        Err(Failure::new(
+            Code::Forbidden,
+            said.with_texts("need", need.names()),
+        ))
+    }
+
+    /// Name and role, from the user database: never on the thread that serves
+    /// all others, and not for longer than a person waits.
+    async fn identify(&self, credentials: Credentials) -> Result<Peer, Failure> {
+        let uid = credentials.uid;
+        let silent = || Failure::new(Code::Busy, Said::new(Message::WhoAreYou).with("uid", uid));
+        let place = Arc::clone(&self.asked).try_acquire_owned();
+        let place = place.map_err(|_| silent())?;
+        let agent = Arc::clone(&self.agent);
+        let asked = tokio::task::spawn_blocking(move || {
+            let peer = Peer {
+                uid,
+                name: credentials.login(),
+                role: agent.role(&credentials),
             };
-            let said = said.with("who", &peer.name);
-            Err(Failure::new(
-                Code::Forbidden,
-                said.with_texts("need", need.names()),
-            ))
+            drop(place);
+            peer
+        });
+        match tokio::time::timeout(WHO_TIME, asked).await {
+            Ok(answer) => answer.map_err(|error| Failure::new(Code::Internal, error.to_string())),
+            Err(_) => Err(silent()),
         }
     }
 }

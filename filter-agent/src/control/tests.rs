@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::Command as Process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use axum::body::Bytes;
 use jiff::Timestamp;
@@ -19,11 +20,23 @@ use crate::store::grants::Grant;
 use crate::store::leases::Lease;
 
 /// Answers a few commands, without a kernel.
-struct Fake(Role);
+struct Fake(Role, Users);
+
+/// A user database.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Users {
+    Answers,
+    Hangs,
+}
 
 impl Agent for Fake {
-    fn role(&self, _: &Peer) -> Option<Role> {
-        Some(self.0)
+    fn role(&self, _: &Credentials) -> Option<Role> {
+        match self.1 {
+            Users::Answers => Some(self.0),
+            Users::Hangs => loop {
+                std::thread::park();
+            },
+        }
     }
 
     fn timezone(&self) -> TimeZone {
@@ -77,6 +90,10 @@ impl Serve<Detach> for Fake {
 /// A server on a socket of its own, on a thread that ends with the test
 /// process.
 fn start(role: Role) -> Socket {
+    start_with(role, Users::Answers)
+}
+
+fn start_with(role: Role, users: Users) -> Socket {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let path = std::env::temp_dir().join(format!(
         "control-{}-{}/s",
@@ -91,7 +108,7 @@ fn start(role: Role) -> Socket {
             .build()
             .unwrap();
         runtime.block_on(async move {
-            let routes = Routes::new(Arc::new(Fake(role)))
+            let routes = Routes::new(Arc::new(Fake(role, users)))
                 .command::<TakeLease>()
                 .command::<GrantsQuery>()
                 .command::<Detach>();
@@ -264,10 +281,31 @@ fn bodies_and_connections_are_bounded() {
     // The places are free again as soon as the server sees them go.
     let client = Client::new(&socket).unwrap();
     let freed = (0..100).any(|_| {
-        std::thread::sleep(std::time::Duration::from_millis(10));
+        std::thread::sleep(Duration::from_millis(10));
         client.call(&GrantsQuery { all: true }).is_ok()
     });
     assert!(freed);
+}
+
+#[test]
+fn a_user_database_that_hangs_stalls_nobody_for_long() {
+    let socket = start_with(Role::Admin, Users::Hangs);
+    let ask = || {
+        let client = Client::new(&socket).unwrap();
+        let failure = client.call(&GrantsQuery { all: true }).unwrap_err();
+        assert_eq!(failure.code, Code::Busy);
+        assert!(failure.message.contains("who you are"), "{failure}");
+    };
+    std::thread::scope(|scope| {
+        let waiting: Vec<_> = (0..16).map(|_| scope.spawn(ask)).collect();
+        std::thread::sleep(Duration::from_secs(1));
+        // The thread that serves all of them is free.
+        let (_, status) = curl(&socket, &["http://f/nowhere"]);
+        assert_eq!(status, "404");
+        // Nor does one more hang for whoever comes now.
+        ask();
+        assert!(!waiting.iter().any(|waiting| waiting.is_finished()));
+    });
 }
 
 #[test]

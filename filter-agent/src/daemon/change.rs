@@ -15,7 +15,7 @@ use crate::control::api::{
     OpenIdentity, ReleaseLease, ReportHost, RevokeGrant, Room, RoomMode, SetRoom, TakeLease,
     UpdateLists,
 };
-use crate::control::server::{Agent as _, Serve};
+use crate::control::server::Serve;
 use crate::control::{Code, Failure, Peer, Role};
 use crate::kernel::Filter;
 use crate::policy::{BareName, Door, Host};
@@ -101,7 +101,7 @@ impl Serve<ReleaseLease> for Daemon {
         let now = Timestamp::now();
         self.in_force().room(&request.room)?;
         let who = peer.who();
-        let any = self.role(peer) >= Some(Role::Responsible);
+        let any = peer.role >= Some(Role::Responsible);
         let lease = self.store().change(&who, now, |connection| {
             leases::release(connection, &request.room, &who, any, now)
         })?;

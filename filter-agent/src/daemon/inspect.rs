@@ -17,7 +17,7 @@ use crate::control::api::{
     List, ListsQuery, Room, RoomsQuery, Status, StatusQuery,
 };
 use crate::control::server::{Agent, Serve};
-use crate::control::{Code, Failure, Peer, Role};
+use crate::control::{Code, Credentials, Failure, Peer, Role};
 use crate::kernel::{Filter, LostEvents, monotonic_now};
 use crate::metrics::{self, Snapshot, Totals};
 use crate::policy::Policy;
@@ -39,8 +39,8 @@ const NAME_OVERRIDES: f64 = 65_536.0;
 const RANGE_OVERRIDES: f64 = 16_384.0;
 
 impl Agent for Daemon {
-    fn role(&self, peer: &Peer) -> Option<Role> {
-        if peer.is_root() {
+    fn role(&self, credentials: &Credentials) -> Option<Role> {
+        if credentials.is_root() {
             return Some(Role::Admin);
         }
         let in_force = self.in_force();
@@ -52,7 +52,7 @@ impl Agent for Daemon {
             (&roles.read_only, Role::ReadOnly),
         ];
         of.into_iter()
-            .find(|(groups, _)| peer.in_any(groups))
+            .find(|(groups, _)| credentials.in_any(groups))
             .map(|(_, role)| role)
     }
 

@@ -196,15 +196,22 @@ impl Daemon {
             };
             eprintln!("filter-agent: the interface {name} {what}");
         }
-        if loose.iter().any(|name| if_nametoindex(&**name).is_ok()) {
-            let done = self.hang_again();
-            let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-            let now = done.err().map(|failure| failure.to_string());
-            if let Some(problem) = now.as_ref().filter(|now| trouble.as_ref() != Some(*now)) {
-                eprintln!("filter-agent: {problem}");
-            }
-            *trouble = now;
+        let done = match loose.iter().any(|name| if_nametoindex(&**name).is_ok()) {
+            true => self.hang_again(),
+            // Somebody may have switched on what hides frames. Whoever puts an
+            // image in force looks, too, and changes what is looked at.
+            false => match self.applying.try_lock() {
+                Ok(_alone) => look_first(&self.options, &self.in_force().policy, Occasion::Again),
+                Err(_) => Ok(()),
+            },
+        };
+        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = done.err().map(|failure| failure.to_string());
+        if let Some(problem) = now.as_ref().filter(|now| trouble.as_ref() != Some(*now)) {
+            eprintln!("filter-agent: {problem}");
         }
+        *trouble = now;
+        drop(trouble);
         *known = self.core().loose();
         for name in loose.difference(known) {
             let number = if_nametoindex(&**name).unwrap_or(0);

@@ -37,7 +37,7 @@ use crate::policy::{Door, HostError, Policy};
 use crate::store::{Salt, Store};
 use crate::words::{Message, Said};
 
-pub(crate) use rehearse::{rehearse, room_names};
+pub(crate) use rehearse::rehearse;
 pub use run::run;
 
 /// How the agent is started.

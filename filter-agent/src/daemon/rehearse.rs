@@ -36,7 +36,7 @@ pub(crate) fn rehearse(
             Failure::not_found(
                 Said::new(Message::NoSuchRoom)
                     .with("room", name)
-                    .with("rooms", room_names(policy)),
+                    .with("rooms", policy.rooms_as_typed()),
             )
         })? as u32),
         None => None,
@@ -91,10 +91,4 @@ pub(crate) fn rehearse(
 
 fn unreadable(error: &CaptureError) -> Failure {
     Failure::bad_request(error.to_string())
-}
-
-/// The rooms of a policy, for messages.
-pub(crate) fn room_names(policy: &Policy) -> String {
-    let names: Vec<&str> = policy.rooms.iter().map(|room| room.name.as_str()).collect();
-    names.join(", ")
 }

@@ -136,7 +136,11 @@ async fn live(options: Options) -> Result<(), Failure> {
     announce("STOPPING=1");
     // Whoever comes next finds no stale socket.
     let _ = std::fs::remove_file(&socket);
-    eprintln!("filter-agent: leaving; what is in the kernel still filters");
+    let left = match daemon.off.load(Ordering::Relaxed) {
+        true => "the filter is off: nothing is filtered now",
+        false => "what is in the kernel still filters",
+    };
+    eprintln!("filter-agent: leaving; {left}");
     Ok(())
 }
 

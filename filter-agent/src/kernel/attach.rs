@@ -13,7 +13,7 @@ use aya::util::KernelVersion;
 
 use super::error::{KernelError, Result};
 use super::load::{LAN_EGRESS, LAN_INGRESS, WAN_INGRESS};
-use super::sys;
+use super::{pins, sys};
 
 /// Priority and handle of our filter where tc has no links (before 6.6):
 /// fixed, so that the next agent finds and replaces it.
@@ -151,7 +151,7 @@ pub(crate) fn has_tcx() -> bool {
 pub(crate) enum Pinned {
     /// Nothing is pinned.
     Nothing,
-    /// The interface of the link is gone.
+    /// The interface of the link is gone, or has another number.
     Dead,
     /// A link that runs program number `program_id`.
     Live { link: OwnedFd, program_id: u32 },
@@ -175,6 +175,21 @@ pub(crate) fn pinned(hook: Hook, links: &Path) -> Result<Pinned> {
     } else {
         Pinned::Dead
     })
+}
+
+/// Whether a pinned link of ours runs this program. Of which interface its pin
+/// speaks is no matter: one that was moved away and came back has another
+/// number.
+pub(crate) fn is_ours(program_id: u32, links: &Path) -> bool {
+    let runs = |name: &String| -> io::Result<bool> {
+        let link = sys::open_pin(&links.join(name))?;
+        Ok(sys::link_info(link.as_fd())?.program_id == program_id)
+    };
+    match pins::names(links) {
+        Ok(names) => names.iter().any(|name| runs(name).unwrap_or(true)),
+        // Whose it is cannot be told; what comes next tells why.
+        Err(_) => true,
+    }
 }
 
 /// Attaches an XDP program by a link and pins it.
@@ -285,7 +300,9 @@ fn xdp_error(interface: &Interface, error: &io::Error) -> KernelError {
             format!("another XDP program is attached; take it off: ip link set dev {name} xdp off")
         }
         Some(libc::EOPNOTSUPP) => {
-            "the driver cannot run XDP; allow generic mode for it in the policy".to_owned()
+            "the driver cannot run XDP; `generic = true` in [network] of the policy lets the \
+             network stack run it, several times slower"
+                .to_owned()
         }
         Some(libc::ERANGE | libc::EINVAL | libc::E2BIG) => format!(
             "the driver refuses XDP ({error}), mostly because of the MTU or LRO; try: \

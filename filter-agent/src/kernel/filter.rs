@@ -176,20 +176,20 @@ impl Filter {
     pub fn hang(&self, interfaces: &[Interface]) -> Result<()> {
         let current = self.current.as_ref().ok_or(KernelError::NotLoaded)?;
         let links = self.pins.links();
+        // Somebody may have removed it with all pins.
+        pins::make(&links)?;
+        self.let_go_of_dead()?;
         let mut done = Ok(());
         for interface in interfaces {
             let ifindex = interface.ifindex;
             let kind = HookKind::ingress(interface.side);
             let hook = Hook { kind, ifindex };
-            let hung = match attach::pinned(hook, &links)? {
-                Pinned::Live { .. } => continue,
-                Pinned::Dead => take_off(hook, &self.pins),
-                Pinned::Nothing => Ok(()),
-            };
-            let hung = hung.and_then(|()| {
-                let program = current.open(kind.program())?;
-                attach::attach_xdp(hook, interface, program.as_fd(), &links)
-            });
+            if matches!(attach::pinned(hook, &links)?, Pinned::Live { .. }) {
+                continue;
+            }
+            let hung = current
+                .open(kind.program())
+                .and_then(|program| attach::attach_xdp(hook, interface, program.as_fd(), &links));
             done = done.and(hung.map(drop));
         }
         done
@@ -278,6 +278,19 @@ impl Filter {
             }
         }
         Ok(None)
+    }
+
+    /// Lets go of hooks whose interface is gone. One that came back under
+    /// another number (from another network namespace) has its hook on it
+    /// still, and takes no second one.
+    pub(super) fn let_go_of_dead(&self) -> Result<()> {
+        let links = self.pins.links();
+        for hook in self.pinned_hooks()? {
+            if matches!(attach::pinned(hook, &links)?, Pinned::Dead) {
+                take_off(hook, &self.pins)?;
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn pinned_hooks(&self) -> Result<BTreeSet<Hook>> {

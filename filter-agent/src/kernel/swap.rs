@@ -117,6 +117,7 @@ impl Filter {
     /// The old image is in force, whole, and the new one is gone.
     pub fn swap(&mut self, prepared: Prepared, interfaces: &[Interface]) -> Result<Swapped> {
         self.check_number(prepared.generation.number())?;
+        self.let_go_of_dead()?;
         let (next, attached) = Swap::run(self, prepared, interfaces)?;
         let mut leftovers = Vec::new();
         let wanted: BTreeSet<Hook> = interfaces.iter().flat_map(Hook::of).collect();
@@ -227,8 +228,7 @@ impl Swap<'_> {
                 });
                 return Ok(());
             }
-            Pinned::Dead => take_off(hook, &self.filter.pins)?,
-            Pinned::Nothing => {}
+            Pinned::Dead | Pinned::Nothing => {}
         }
         let attached = if hook.kind == HookKind::LanEgress {
             attach::attach_tcx(hook, interface, program.as_fd(), &links)?

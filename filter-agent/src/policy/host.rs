@@ -30,7 +30,7 @@ pub enum HostError {
     )]
     TooLong,
     #[error(
-        "\"{0}\" is a public suffix: everybody's names below it would be meant; set force = true in the category if you mean that"
+        "\"{0}\" is a public suffix: everybody's names below it would be meant; only a category with force = true takes it"
     )]
     PublicSuffix(String),
 }

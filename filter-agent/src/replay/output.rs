@@ -2,16 +2,17 @@
 
 use std::io::{self, Write};
 
-use filter_ebpf::abi::Verdict;
+use filter_ebpf::abi::{Protocol, Reason, Verdict};
 use serde::Serialize;
 
 use super::run::Judged;
+use crate::words::{Language, Message, Said, Word};
 
 /// How outcomes are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
-    /// A line of columns for each frame.
-    Table,
+    /// A line of columns for each frame, for people.
+    Table(Language),
     /// A JSON object for each frame.
     Json,
 }
@@ -63,9 +64,11 @@ impl<'a> Line<'a> {
         Self {
             packet: judged.packet,
             verdict: judged.verdict.map(Verdict::name),
-            reason: judged
-                .verdict
-                .map_or("unsupported_link_type", |_| judged.reason.name()),
+            reason: match judged.verdict {
+                None => "unsupported_link_type",
+                Some(_) if is_unjudged(judged) => "unjudged",
+                Some(_) => judged.reason.name(),
+            },
             room: name(rooms, judged.room.map(usize::from)),
             group: name(groups, judged.group.map(usize::from)),
             vlan: match judged.vlan {
@@ -86,20 +89,25 @@ impl<'a> Line<'a> {
     }
 }
 
+/// An answer to something that was not judged, or that the capture lacks. In
+/// TCP that is a handshake; other protocols have none.
+fn is_unjudged(judged: &Judged) -> bool {
+    judged.egress && judged.reason == Reason::Handshake && judged.protocol != Protocol::Tcp.name()
+}
+
 /// Lines of a table that are looked at before its columns are laid out; what
 /// comes later may be wider.
 const LOOKED_AT: usize = 500;
-const COLUMNS: usize = 8;
-const HEAD: [&str; COLUMNS] = [
-    "packet", "verdict", "reason", "room", "vlan", "proto", "from", "to",
-];
+const COLUMNS: usize = 9;
+/// What is not known, or not there.
+const NOTHING: &str = "–";
 
 /// Writes outcomes.
 pub struct Printer<W> {
     out: W,
     style: Style,
-    /// The table's first lines, and what stands behind their columns.
-    held: Vec<([String; COLUMNS], String)>,
+    /// The table's first lines.
+    held: Vec<[String; COLUMNS]>,
     widths: Option<[usize; COLUMNS]>,
 }
 
@@ -118,16 +126,22 @@ impl<W: Write> Printer<W> {
     /// # Errors
     /// When it cannot be written.
     pub fn line(&mut self, line: &Line<'_>) -> io::Result<()> {
-        if self.style == Style::Json {
-            serde_json::to_writer(&mut self.out, line)?;
-            return writeln!(self.out);
+        let language = match self.style {
+            Style::Json => {
+                serde_json::to_writer(&mut self.out, line)?;
+                return writeln!(self.out);
+            }
+            Style::Table(language) => language,
+        };
+        if self.held.is_empty() && self.widths.is_none() {
+            self.held.push(head(language));
         }
-        let (cells, host) = cells(line);
+        let row = row(line, language);
         if let Some(widths) = self.widths {
-            return write_row(&mut self.out, &widths, &cells, &host);
+            return write_row(&mut self.out, &widths, &row);
         }
-        self.held.push((cells, host));
-        if self.held.len() >= LOOKED_AT {
+        self.held.push(row);
+        if self.held.len() > LOOKED_AT {
             return self.lay_out();
         }
         Ok(())
@@ -138,68 +152,83 @@ impl<W: Write> Printer<W> {
     /// # Errors
     /// When it cannot be written.
     pub fn finish(&mut self) -> io::Result<()> {
-        if self.widths.is_none() && !self.held.is_empty() {
+        if self.widths.is_none() {
             self.lay_out()?;
         }
         self.out.flush()
     }
 
     fn lay_out(&mut self) -> io::Result<()> {
-        let mut widths = HEAD.map(str::len);
-        for (cells, _) in &self.held {
-            for (width, cell) in widths.iter_mut().zip(cells) {
+        let mut widths = [0; COLUMNS];
+        for row in &self.held {
+            for (width, cell) in widths.iter_mut().zip(row) {
                 *width = cell.chars().count().max(*width);
             }
         }
         self.widths = Some(widths);
-        write_row(&mut self.out, &widths, &HEAD.map(str::to_owned), "host")?;
-        for (cells, host) in self.held.drain(..) {
-            write_row(&mut self.out, &widths, &cells, &host)?;
+        for row in self.held.drain(..) {
+            write_row(&mut self.out, &widths, &row)?;
         }
         Ok(())
     }
 }
 
-fn cells(line: &Line<'_>) -> ([String; COLUMNS], String) {
-    let cells = [
+fn head(language: Language) -> [String; COLUMNS] {
+    let word = |word: Word| word.text(language).to_uppercase();
+    [
+        word(Word::Packet),
+        word(Word::Verdict),
+        word(Word::Reason),
+        word(Word::Room),
+        "VLAN".to_owned(),
+        word(Word::Protocol),
+        word(Word::Source),
+        word(Word::Destination),
+        word(Word::Host),
+    ]
+}
+
+fn row(line: &Line<'_>, language: Language) -> [String; COLUMNS] {
+    let mut host = line.host.unwrap_or_default().to_owned();
+    if let Some(category) = line.category {
+        host += &format!(" [{category}]");
+    }
+    if line.cut > 0 {
+        let cut = Said::new(Message::ReplayCut).with("bytes", line.cut);
+        host += &format!(" ({})", cut.in_language(language));
+    }
+    [
         line.packet.to_string(),
-        line.verdict.unwrap_or("-").to_owned(),
+        line.verdict
+            .map_or(NOTHING, |verdict| Word::of_verdict(verdict, language))
+            .to_owned(),
         line.reason.to_owned(),
-        line.room.unwrap_or("-").to_owned(),
+        line.room.unwrap_or(NOTHING).to_owned(),
         match &line.vlan {
-            Vlan::Untagged => "-".to_owned(),
+            Vlan::Untagged => NOTHING.to_owned(),
             Vlan::Single(vlan) => vlan.to_string(),
             Vlan::Stacked(vlans) => vlans.clone(),
         },
         line.proto.to_owned(),
         end(line.src.as_deref(), line.sport),
         end(line.dst.as_deref(), line.dport),
-    ];
-    let mut host = line.host.unwrap_or_default().to_owned();
-    if let Some(category) = line.category {
-        host += &format!(" [{category}]");
-    }
-    if line.cut > 0 {
-        host += &format!(" ({} bytes cut off by the recorder)", line.cut);
-    }
-    (cells, host)
+        host.trim_start().to_owned(),
+    ]
 }
 
 fn write_row(
     out: &mut impl Write,
     widths: &[usize; COLUMNS],
-    cells: &[String; COLUMNS],
-    host: &str,
+    row: &[String; COLUMNS],
 ) -> io::Result<()> {
     let mut text = String::new();
-    for (column, (cell, width)) in cells.iter().zip(*widths).enumerate() {
+    for (column, (cell, width)) in row.iter().zip(*widths).enumerate() {
         if column == 0 {
             text += &format!("{cell:>width$}  ");
         } else {
             text += &format!("{cell:<width$}  ");
         }
     }
-    text += host.trim_start();
     writeln!(out, "{}", text.trim_end())
 }
 
@@ -208,7 +237,7 @@ fn end(address: Option<&str>, port: Option<u16>) -> String {
         (Some(address), Some(port)) if address.contains(':') => format!("[{address}]:{port}"),
         (Some(address), Some(port)) => format!("{address}:{port}"),
         (Some(address), None) => address.to_owned(),
-        _ => "-".to_owned(),
+        _ => NOTHING.to_owned(),
     }
 }
 
@@ -291,6 +320,50 @@ mod tests {
     }
 
     #[test]
+    fn only_tcp_has_handshakes() {
+        let answer = |protocol| Judged {
+            verdict: Some(Verdict::Pass),
+            reason: Reason::Handshake,
+            protocol,
+            egress: true,
+            ..judged()
+        };
+        for (frame, reason) in [
+            (answer("tcp"), "handshake"),
+            (answer("udp"), "unjudged"),
+            (answer("icmp"), "unjudged"),
+            (
+                Judged {
+                    egress: false,
+                    ..answer("icmp")
+                },
+                "handshake",
+            ),
+        ] {
+            assert_eq!(Line::new(&frame, &[], &[], &[]).reason, reason, "{frame:?}");
+        }
+    }
+
+    #[test]
+    fn the_table_speaks_the_readers_language() {
+        for (language, head) in [(Language::Russian, "РЕШЕНИЕ"), (Language::Kyrgyz, "ЧЕЧИМ")]
+        {
+            let mut out = Vec::new();
+            let frame = Judged { cut: 7, ..judged() };
+            let mut printer = Printer::new(&mut out, Style::Table(language));
+            printer.line(&Line::new(&frame, &[], &[], &[])).unwrap();
+            printer.finish().unwrap();
+            let text = String::from_utf8(out).unwrap();
+            assert!(
+                text.contains(head)
+                    && text.contains(Word::Reject.text(language))
+                    && !text.contains("cut off"),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
     fn the_table_is_as_wide_as_it_must_be() {
         let mut out = Vec::new();
         let (frame, short) = (
@@ -301,16 +374,16 @@ mod tests {
                 ..judged()
             },
         );
-        let mut printer = Printer::new(&mut out, Style::Table);
+        let mut printer = Printer::new(&mut out, Style::Table(Language::English));
         for frame in [&frame, &short] {
             printer.line(&Line::new(frame, &[], &[], &[])).unwrap();
         }
         printer.finish().unwrap();
         assert_eq!(
             String::from_utf8(out).unwrap(),
-            "packet  verdict  reason       room  vlan  proto  from            to                 host\n\
-             \u{20}    3  reject   name_denied  -     20    tls    10.0.0.1:40000  [2001:db8::1]:443  www.example\n\
-             \u{20}    3  reject   name_denied  -     20    tls    10.0.0.1:40000  -\n"
+            "PACKET  VERDICT  REASON       ROOM  VLAN  PROTOCOL  FROM            TOWARDS            HOST\n\
+             \u{20}    3  reject   name_denied  –     20    tls       10.0.0.1:40000  [2001:db8::1]:443  www.example\n\
+             \u{20}    3  reject   name_denied  –     20    tls       10.0.0.1:40000  –\n"
         );
     }
 
@@ -318,7 +391,7 @@ mod tests {
     fn a_long_table_is_not_held_in_memory() {
         let mut out = Vec::new();
         let frame = judged();
-        let mut printer = Printer::new(&mut out, Style::Table);
+        let mut printer = Printer::new(&mut out, Style::Table(Language::English));
         for _ in 0..LOOKED_AT + 1 {
             printer.line(&Line::new(&frame, &[], &[], &[])).unwrap();
         }

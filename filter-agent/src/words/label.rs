@@ -78,6 +78,11 @@ words! {
     Ranges = "ranges", "диапазонов", "диапазон";
     Ignored = "ignored", "пропущено строк", "эске алынбаган сап";
     Problem = "problem", "неполадка", "көйгөй";
+    Packet = "packet", "пакет", "пакет";
+    Protocol = "protocol", "протокол", "протокол";
+    Source = "from", "откуда", "кайдан";
+    Destination = "towards", "куда", "кайда карай";
+    Host = "host", "имя", "аталыш";
 
     // Doors and states.
     Open = "open", "открыто", "ачык";
@@ -117,6 +122,18 @@ words! {
 
     // The page of a blocked site.
     PageClosed = "Page blocked", "Страница закрыта", "Барак жабык";
+}
+
+impl Word {
+    /// The word for a verdict's name.
+    pub fn of_verdict(name: &str, language: Language) -> &str {
+        match name {
+            "pass" => Self::Pass.text(language),
+            "reject" => Self::Reject.text(language),
+            "drop" => Self::Drop.text(language),
+            other => other,
+        }
+    }
 }
 
 #[cfg(test)]

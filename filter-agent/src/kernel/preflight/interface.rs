@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::super::attach::{self, Hook, HookKind, Mode, Pinned, Side};
+use super::super::attach::{self, Mode, Side};
 use super::super::pins::Pins;
 use super::ethtool::Ethtool;
 use super::{Finding, netlink};
@@ -113,7 +113,9 @@ fn place(sys: &Path, name: &str, mode: Mode, master: Option<&str>, findings: &mu
     if sys.join("bridge").exists() && mode == Mode::Native {
         findings.push(Finding::fatal(
             "it is a bridge, which runs no XDP program itself",
-            format!("name the ports of {name} in [network] of the policy, or allow generic mode"),
+            format!(
+                "name the ports of {name} in [network] of the policy, or write generic = true there"
+            ),
         ));
     }
     if is_vlan(sys) && mode == Mode::Native {
@@ -185,18 +187,7 @@ fn offloads(ethtool: &Ethtool, report: &InterfaceReport, side: Side, findings: &
 /// A program that is not ours and not a part of ours.
 fn foreign_program(name: &str, ifindex: u32, root: &Path) -> Option<Finding> {
     let program = netlink::xdp_program(ifindex).ok().flatten()?.id;
-    let links = Pins::new(root).links();
-    let ours = [HookKind::LanIngress, HookKind::WanIngress]
-        .into_iter()
-        .any(|kind| {
-            match attach::pinned(Hook { kind, ifindex }, &links) {
-                Ok(Pinned::Live { program_id, .. }) => program_id == program,
-                Ok(Pinned::Dead | Pinned::Nothing) => false,
-                // Whose it is cannot be told; what comes next tells why.
-                Err(_) => true,
-            }
-        });
-    (!ours).then(|| {
+    (!attach::is_ours(program, &Pins::new(root).links())).then(|| {
         Finding::fatal(
             format!("another XDP program (number {program}) is attached"),
             format!("ip link set dev {name} xdp off (or end the service that put it there)"),
