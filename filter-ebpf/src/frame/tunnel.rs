@@ -37,11 +37,13 @@ pub fn opens_udp_tunnel(first: u32, len: u32) -> bool {
 /// Whether a stream opens a tunnel: OpenVPN over TCP puts the packet's length
 /// before it, and its first one is all that it sends.
 ///
-/// `first` are the stream's first three bytes, `len` what came of it so far.
+/// `first` are the stream's first three bytes, `len` what came of it so far;
+/// of fewer than three nothing is told.
 #[inline(always)]
 pub fn is_tcp_tunnel(first: [u8; 3], len: u32) -> bool {
     let packet = u32::from(first[0]) << 8 | u32::from(first[1]);
-    matches!(first[2], 0x38 | 0x50) && (14..=1500).contains(&packet) && len <= packet + 2
+    let known = len >= 3 && matches!(first[2], 0x38 | 0x50);
+    known && (14..=1500).contains(&packet) && len <= packet + 2
 }
 
 #[cfg(test)]
@@ -66,6 +68,8 @@ mod tests {
         assert!(is_tcp_tunnel([0, 14, 0x38], 3));
         assert!(is_tcp_tunnel([0, 0x56, 0x50], 88));
         assert!(!is_tcp_tunnel([0, 14, 0x38], 17));
+        // The third byte is another stream's.
+        assert!(!is_tcp_tunnel([1, 14, 0x38], 2));
         assert!(!is_tcp_tunnel([0, 14, 0x18], 16));
         assert!(!is_tcp_tunnel([0, 13, 0x38], 15));
         assert!(!is_tcp_tunnel([0xff, 0xfe, 0x38], 3));

@@ -51,6 +51,9 @@ pub(crate) fn inspect(ctx: XdpContext) -> u32 {
 fn unknown(ctx: &XdpContext, s: &mut Scratch, hello: &mut Hello) -> u32 {
     hello.consumed = hello.consumed.wrapping_add(s.piece);
     s.failed = Reason::UnknownProtocol as u8;
+    // It may stand behind a body.
+    s.body_end = 0;
+    s.body_chunked = 0;
     if let Some(content) = content(hello.content) {
         let first = [content.bytes[0], content.bytes[1], content.bytes[2]];
         if hello.consumed < 3 && first[0] == 0 {

@@ -120,6 +120,10 @@ fn t21_long_bodies_in_one_segment() {
         told(&format!("{puts} bodies"), 10, false, |host| {
             vec![[&put.repeat(puts)[..], get(host).as_bytes()].concat()]
         });
+        // What is no request ends them.
+        Wire::open(80)
+            .send(0, &[&put.repeat(puts)[..], b"\x01\x02\x03"].concat())
+            .passes(&format!("{puts} bodies, and no request"));
     }
 }
 
