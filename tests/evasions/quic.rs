@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use filter_ebpf::abi::{Reason, Verdict};
-use filter_tests::small_school::{Loaded, Outcome, School};
+use filter_tests::small_school::{LEARNING_HOST, Loaded, Outcome, School};
 use nix::sched::{CpuSet, sched_getcpu, sched_setaffinity};
 use nix::unistd::Pid;
 use rustls::Side;
@@ -389,6 +389,49 @@ fn q08_any_port_and_migration() {
     ])
     .unwrap()
     .verdicts(&[DENY, HOLD, ALLOW]);
+}
+
+/// The address is asked about before the flow where some group may not reach
+/// it; a connection of another group goes on as it was judged, by its name.
+#[test]
+fn q08_an_address_that_another_group_may_not_reach() {
+    let client = port();
+    let to = |room: u8, payload: &[u8]| {
+        let mut frame = frame(client, 443, payload);
+        frame[15] = room;
+        // A range of games: denied in room 10, no matter in room 20 and 30.
+        frame[34..38].copy_from_slice(&[198, 51, 100, 7]);
+        frame
+    };
+    let initial = |host| Initial::new(DCID).padded(&crypto(0, &hello(host, 0)));
+    let later = [&[0x40][..], &[0x5a; 40]].concat();
+    let frames = [
+        to(20, &initial(LEARNING_HOST)),
+        to(20, &later),
+        to(20, &later),
+        // The same ports in a room where the address is denied.
+        to(10, &later),
+        to(10, &initial(LEARNING_HOST)),
+        to(30, &later),
+        to(30, &later),
+        // Another hello on ports that were judged.
+        to(
+            20,
+            &Initial::new(OTHER).padded(&crypto(0, &hello(ALLOWED, 0))),
+        ),
+        to(20, &later),
+    ];
+    judge(&frames).unwrap().verdicts(&[
+        (Verdict::Pass, Reason::NameAllowed),
+        (Verdict::Pass, Reason::NameAllowed),
+        (Verdict::Pass, Reason::NameAllowed),
+        (Verdict::Reject, Reason::RangeDenied),
+        (Verdict::Reject, Reason::RangeDenied),
+        (Verdict::Pass, Reason::DefaultOpen),
+        (Verdict::Pass, Reason::DefaultOpen),
+        (Verdict::Reject, Reason::NotListed),
+        (Verdict::Reject, Reason::NotListed),
+    ]);
 }
 
 #[test]

@@ -9,11 +9,13 @@ use super::shared::Shared;
 use super::sys;
 
 /// Hash maps whose entries are counted one by one (0.3 µs each).
-const HASHES: [(&str, &str); 4] = [
-    ("flows", "FLOWS"),
-    ("hellos", "HELLOS"),
-    ("quic_hellos", "QUIC_HELLOS"),
-    ("reported", "REPORTED"),
+const HASHES: [(&str, &str); 2] = [("quic_hellos", "QUIC_HELLOS"), ("reported", "REPORTED")];
+
+/// Arrays of words that are 0 where nothing is kept.
+const ARRAYS: [(&str, &str); 3] = [
+    ("flows", "FLOW_TAGS"),
+    ("hellos", "HELLO_TAGS"),
+    ("starts", "STARTS"),
 ];
 
 /// Events that the kernel did not send, since the filter came up.
@@ -56,9 +58,10 @@ impl Shared {
             let map = self.open_map(name)?;
             fill.push((shown, sys::hash_fill(map.as_fd()).map_err(failed(name))?));
         }
-        let starts = self.open_map("STARTS")?;
-        let used = sys::array_fill(starts.as_fd()).map_err(failed("STARTS"))?;
-        fill.push(("starts", used));
+        for (shown, name) in ARRAYS {
+            let map = self.open_map(name)?;
+            fill.push((shown, sys::array_fill(map.as_fd()).map_err(failed(name))?));
+        }
         Ok(fill)
     }
 }

@@ -15,7 +15,9 @@ use super::wire::Wire;
 
 /// Maps of the object that outlive an image.
 pub(crate) const SHARED: &[&str] = &[
+    "FLOW_TAGS",
     "FLOWS",
+    "HELLO_TAGS",
     "HELLOS",
     "CONTENTS",
     "TICKET",

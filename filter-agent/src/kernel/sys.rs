@@ -263,15 +263,15 @@ pub(crate) fn sum_per_cpu<V: Pod, S: Copy>(
     Ok(sums)
 }
 
-/// Share of an array's values of eight bytes that are not zero.
+/// Share of an array's words of eight bytes that are not zero.
 pub(crate) fn array_fill(map: BorrowedFd<'_>) -> io::Result<f64> {
     let shape = map_shape(map)?;
-    if shape.value_size != 8 {
-        return Err(io::Error::other("the map holds values of another size"));
-    }
-    let values = read_array(map, shape.max_entries, 8)?;
-    let used = values.as_chunks::<8>().0.iter().filter(|v| **v != [0; 8]);
-    Ok(used.count() as f64 / f64::from(shape.max_entries.max(1)))
+    let values = read_array(map, shape.max_entries, shape.value_size as usize)?;
+    let (words, []) = values.as_chunks::<8>() else {
+        return Err(io::Error::other("the map does not hold words"));
+    };
+    let used = words.iter().filter(|word| **word != [0; 8]).count();
+    Ok(used as f64 / words.len().max(1) as f64)
 }
 
 /// All values of an array (`BPF_MAP_LOOKUP_BATCH`, 5.13), `stride` bytes

@@ -17,7 +17,8 @@ use super::{
     finish::{finish, jump, scratch},
     judge::{by_address, is_portless},
     lookup,
-    maps::{FLOWS, GROUPS, HELLOS, SECRET, config},
+    maps::{GROUPS, SECRET, config},
+    recent,
     scratch::{AGAIN_FLOW, Scratch},
     stream,
 };
@@ -37,16 +38,13 @@ pub(crate) fn conclude(ctx: XdpContext) -> u32 {
         }
         return finish(&ctx, s);
     }
-    // SAFETY: the value stays a Hello as long as the program runs.
-    let Some(hello) = HELLOS.get_ptr_mut(&s.meta.key).map(|h| unsafe { &mut *h }) else {
+    let Some(hello) = recent::hello(s) else {
         s.set(Verdict::Drop, Reason::Internal);
         return finish(&ctx, s);
     };
     let told_nothing = s.failed == Reason::UnknownProtocol as u8 || s.failed | s.flow_flags == 0;
-    if told_nothing && let Some(flow) = FLOWS.get_ptr_mut(&s.meta.key) {
+    if told_nothing && let Some(flow) = recent::find_flow(s) {
         // Not another hello after all: what was judged still holds.
-        // SAFETY: see `ingress::lan_ingress`.
-        let flow = unsafe { &mut *flow };
         flow.pending = 0;
         flow.next = behind(s);
         flow.chunked = s.body_chunked;
@@ -65,12 +63,12 @@ pub(crate) fn conclude(ctx: XdpContext) -> u32 {
         s.reason = flow.reason;
         s.category = flow.category;
         s.protocol = flow.protocol;
-        let _ = HELLOS.remove(&s.meta.key);
+        recent::forget_hello(s);
         return go_on(&ctx, s);
     }
     describe(s, hello);
     if s.meta.key.protocol == 6 {
-        stream::judged(&s.meta.key);
+        stream::judged(s.hash);
         s.flow.next = behind(s);
     }
     decide(s);
@@ -84,7 +82,7 @@ pub(crate) fn conclude(ctx: XdpContext) -> u32 {
         return finish(&ctx, s);
     }
     keep(s);
-    let _ = HELLOS.remove(&s.meta.key);
+    recent::forget_hello(s);
     go_on(&ctx, s)
 }
 
@@ -108,7 +106,6 @@ fn go_on(ctx: &XdpContext, s: &mut Scratch) -> u32 {
     if !more || s.verdict() != Verdict::Pass {
         return finish(ctx, s);
     }
-    s.known = 1;
     // A literal's categories are not the destination's.
     s.ranged = 0;
     s.failed = 0;
@@ -361,5 +358,5 @@ pub(crate) fn keep(s: &mut Scratch) {
     s.flow.category = s.category;
     s.flow.room = s.room as u16;
     s.flow.group = s.group as u16;
-    let _ = FLOWS.insert(&s.meta.key, &s.flow, 0);
+    recent::keep_flow(s);
 }

@@ -17,7 +17,8 @@ use super::{
     conclude::{decide, describe, keep},
     finish::{finish, jump, scratch},
     inspect::piece,
-    maps::{DNS_HELLO, DNS_LONG, GROUPS, HELLOS, SAFE_ADDRESSES, SAFE_NAMES},
+    maps::{DNS_HELLO, DNS_LONG, GROUPS, SAFE_ADDRESSES, SAFE_NAMES},
+    recent,
     scratch::{EMPTY, NXDOMAIN, SAFE, Scratch},
 };
 
@@ -69,9 +70,7 @@ pub(crate) fn dns_stream(ctx: XdpContext) -> u32 {
     let Some(s) = scratch() else {
         return xdp_action::XDP_DROP;
     };
-    // SAFETY: the value stays a Hello as long as the program runs; see
-    // `ingress::lan_ingress` for recycled ones.
-    let Some(hello) = HELLOS.get_ptr_mut(&s.meta.key).map(|h| unsafe { &mut *h }) else {
+    let Some(hello) = recent::hello(s) else {
         s.set(Verdict::Drop, Reason::Internal);
         return finish(&ctx, s);
     };
@@ -80,7 +79,7 @@ pub(crate) fn dns_stream(ctx: XdpContext) -> u32 {
     if s.messages != 0 && s.verdict() != Verdict::Pass {
         s.flow.flags |= FlowFlags::DEAD;
         keep(s);
-        let _ = HELLOS.remove(&s.meta.key);
+        recent::forget_hello(s);
         return finish(&ctx, s);
     }
     s.flow_flags = 0;

@@ -20,7 +20,8 @@ use super::{
     ingress::{begin, is_current, slot},
     judge::{open, room},
     lookup,
-    maps::{EGRESS_SCRATCH, FLOWS, GROUPS, HELLOS, OVERRIDE_HEADER, config},
+    maps::{EGRESS_SCRATCH, GROUPS, OVERRIDE_HEADER, config},
+    recent,
     scratch::Scratch,
     stream,
 };
@@ -77,6 +78,7 @@ pub(crate) fn lan_egress(ctx: TcContext) -> i32 {
         Some(header) => header.epoch,
         None => 0,
     };
+    s.hash = recent::hash(&s.meta.key);
     if look(s) {
         return TC_ACT_OK;
     }
@@ -102,9 +104,7 @@ fn look(s: &mut Scratch) -> bool {
     if syn_ack {
         begin_stream(s);
     }
-    if let Some(flow) = FLOWS.get_ptr_mut(&s.meta.key) {
-        // SAFETY: see `ingress::lan_ingress`.
-        let flow = unsafe { &mut *flow };
+    if let Some(flow) = recent::find_flow(s) {
         let current = is_current(flow, s);
         if current && !syn_ack {
             s.room = u32::from(flow.room);
@@ -190,11 +190,9 @@ fn passed(s: &mut Scratch) -> bool {
 #[inline(never)]
 fn begin_stream(s: &mut Scratch) {
     let first = s.meta.ack;
-    stream::syn_ack(&s.meta.key, first);
+    stream::syn_ack(s.hash, first);
     let mut start = Start::Same;
-    if let Some(flow) = FLOWS.get_ptr_mut(&s.meta.key) {
-        // SAFETY: see `ingress::lan_ingress`.
-        let flow = unsafe { &*flow };
+    if let Some(flow) = recent::find_flow(s) {
         // A server that has confirmed data takes no stream any more: this is
         // another one with the same numbers.
         let confirmed = flow.flags & FlowFlags::CONFIRMED != 0 && flow.in_syn != 1;
@@ -204,19 +202,17 @@ fn begin_stream(s: &mut Scratch) {
             flow.in_syn,
         );
         if start != Start::Same || confirmed {
-            let _ = FLOWS.remove(&s.meta.key);
+            recent::forget_flow(s);
         }
     }
-    if let Some(hello) = HELLOS.get_ptr_mut(&s.meta.key) {
-        // SAFETY: as above.
-        let hello = unsafe { &*hello };
+    if let Some(hello) = recent::find_hello(s) {
         start = Start::of(
             first.wrapping_sub(hello.base_seq),
             hello.consumed,
             hello.in_syn,
         );
         if start != Start::Same {
-            let _ = HELLOS.remove(&s.meta.key);
+            recent::forget_hello(s);
         }
     }
     if start == Start::Unclear {
@@ -230,7 +226,7 @@ fn begin_stream(s: &mut Scratch) {
             base_seq: first,
             ..Flow::EMPTY
         };
-        let _ = FLOWS.insert(&s.meta.key, &s.flow, 0);
+        recent::keep_flow(s);
     }
 }
 

@@ -14,8 +14,8 @@ use filter_ebpf::{
 use super::{
     finish::{count, count_category, finish, jump, scratch, tick},
     lookup,
-    maps::{FLOWS, OVERRIDE_HEADER, config},
-    quic,
+    maps::{OVERRIDE_HEADER, config},
+    quic, recent,
     scratch::Scratch,
 };
 
@@ -52,7 +52,8 @@ pub(crate) fn lan_ingress(ctx: XdpContext) -> u32 {
         None => 0,
     };
     tick(s);
-    s.known = 0;
+    s.unasked = 0;
+    s.flow_at = 0;
     // Datagrams to addresses that some group may not reach are asked about
     // there first: a flood of them to ever new ports finds its flows in no
     // cache, and the answer for the address is the cheaper one.
@@ -61,26 +62,22 @@ pub(crate) fn lan_ingress(ctx: XdpContext) -> u32 {
         let ipv6 = s.meta.flags & MetaFlags::IPV6 != 0;
         s.range_mask = lookup::address(&s.meta.key.server, ipv6);
         if s.range_mask & config!(denied_by_any) != 0 {
-            s.known = 1;
+            s.unasked = 1;
             begin(s);
             return jump(&ctx, Tail::Judge);
         }
     }
+    s.hash = recent::hash(&s.meta.key);
     // What an older connection of the same ports was judged to be says
     // nothing about the one that a SYN opens.
-    if !opens(&s.meta)
-        && let Some(flow) = FLOWS.get_ptr_mut(&s.meta.key)
+    if !opens(&s.meta) {
+        recent::note_flow(s);
+    }
+    if let Some(flow) = recent::flow(s)
+        && is_current(flow, s)
+        && let Some(action) = established(&ctx, &view, flow, s)
     {
-        s.known = 1;
-        // SAFETY: the value stays a Flow as long as the program runs; a
-        // recycled one is another flow's, told by no more than a wrong
-        // verdict for one packet of a flow that was just evicted.
-        let flow = unsafe { &mut *flow };
-        if is_current(flow, s)
-            && let Some(action) = established(&ctx, &view, flow, s)
-        {
-            return action;
-        }
+        return action;
     }
     begin(s);
     jump(&ctx, Tail::Judge)
@@ -125,6 +122,7 @@ pub(crate) fn begin(s: &mut Scratch) {
     s.gathered = 0;
     s.flow_flags = 0;
     s.event.set = 0;
+    s.hello_at = 0;
 }
 
 /// Position of an interface in the image's list.

@@ -17,7 +17,8 @@ use filter_ebpf::{
 
 use super::{
     finish::{finish, jump, scratch},
-    maps::{CONTENTS, HELLOS, TICKET, config},
+    maps::{CONTENTS, TICKET, config},
+    recent,
     scratch::{AGAIN_HELLO, Scratch},
     stream,
 };
@@ -72,8 +73,7 @@ pub(crate) fn inspect_http(ctx: XdpContext) -> u32 {
     let Some(s) = scratch() else {
         return xdp_action::XDP_DROP;
     };
-    // SAFETY: the value stays a Hello as long as the program runs.
-    let Some(hello) = HELLOS.get_ptr_mut(&s.meta.key).map(|h| unsafe { &mut *h }) else {
+    let Some(hello) = recent::hello(s) else {
         s.set(Verdict::Drop, Reason::Internal);
         return finish(&ctx, s);
     };
@@ -162,14 +162,12 @@ fn take(ctx: &XdpContext, s: &mut Scratch) -> Taken {
 /// middle, because others pushed it out, must not seem to begin there (T23).
 #[inline(always)]
 fn hello(s: &mut Scratch) -> Option<&'static mut Hello> {
-    // SAFETY: the value stays a Hello as long as the program runs; see
-    // `ingress::lan_ingress` for recycled ones.
-    if let Some(hello) = HELLOS.get_ptr_mut(&s.meta.key) {
-        return Some(unsafe { &mut *hello });
+    if let Some(hello) = recent::find_hello(s) {
+        return Some(hello);
     }
     let syn = u32::from(s.meta.tcp & tcp_flags::SYN != 0);
     let first = s.meta.seq.wrapping_add(syn).wrapping_add(s.skip);
-    if s.again != AGAIN_HELLO && stream::is_over(&s.meta.key, syn) {
+    if s.again != AGAIN_HELLO && stream::is_over(s.hash, syn) {
         if syn != 0 {
             s.set(Verdict::Drop, Reason::OutOfOrder);
         } else {
@@ -187,7 +185,7 @@ fn hello(s: &mut Scratch) -> Option<&'static mut Hello> {
         if s.chunked != 0 {
             http::resume(&mut s.hello);
         }
-    } else if let Some(start) = stream::start(&s.meta.key) {
+    } else if let Some(start) = stream::start(s.hash) {
         s.hello.base_seq = start;
         s.hello.confirmed = 1;
     } else if syn == 0 && config!(unseen_start) == 0 {
@@ -197,13 +195,11 @@ fn hello(s: &mut Scratch) -> Option<&'static mut Hello> {
     } else {
         s.hello.in_syn = syn as u8;
     }
-    let _ = HELLOS.insert(&s.meta.key, &s.hello, 0);
-    let Some(hello) = HELLOS.get_ptr_mut(&s.meta.key) else {
+    let hello = recent::keep_hello(s);
+    if hello.is_none() {
         s.set(Verdict::Drop, Reason::Internal);
-        return None;
-    };
-    // SAFETY: as above.
-    Some(unsafe { &mut *hello })
+    }
+    hello
 }
 
 /// A new ticket, and its slot emptied.

@@ -12,8 +12,8 @@ use super::{
     finish::{finish, jump, scratch},
     ingress::{Ahead, ahead, begins_anew, is_current, misleads, opens},
     lookup,
-    maps::{ACCESS, FLOWS, GROUPS, HELLOS, ROOM_OF, ROOM_OF_QINQ, ROOMS, config},
-    quic,
+    maps::{ACCESS, GROUPS, ROOM_OF, ROOM_OF_QINQ, ROOMS, config},
+    quic, recent,
     scratch::{AGAIN_FLOW, AGAIN_HELLO, Scratch},
     stream,
 };
@@ -94,11 +94,12 @@ fn look(view: &View, s: &mut Scratch) -> Next {
         return Next::Finish;
     }
     let mut fresh = true;
-    if s.known != 0
-        && let Some(flow) = FLOWS.get_ptr_mut(&s.meta.key)
-    {
-        // SAFETY: see `ingress::lan_ingress`.
-        let flow = unsafe { &mut *flow };
+    if s.unasked != 0 {
+        s.unasked = 0;
+        s.hash = recent::hash(&s.meta.key);
+        recent::find_flow(s);
+    }
+    if let Some(flow) = recent::flow(s) {
         // A QUIC hello is read again rather than judged by the last one.
         let hello = s.row.by_name()
             && flow.flags & FlowFlags::DEAD == 0
@@ -131,8 +132,7 @@ fn look(view: &View, s: &mut Scratch) -> Next {
                     }
                 }
             // T23: the hello that was begun has been pushed out.
-            // SAFETY: only whether it is there is asked.
-            } else if unsafe { HELLOS.get(&s.meta.key) }.is_none() {
+            } else if recent::find_hello(s).is_none() {
                 let opinion = s.row.deny(Reason::Midstream, NO_CATEGORY);
                 s.set_opinion(opinion);
                 return Next::Finish;
@@ -433,19 +433,15 @@ fn is_foreign_resolver(s: &Scratch) -> bool {
 #[inline(always)]
 fn opened(s: &mut Scratch) -> Option<Next> {
     let first = s.meta.seq.wrapping_add(1);
-    if !stream::syn(&s.meta.key, first, s.meta.payload_len > 0) {
+    if !stream::syn(s.hash, first, s.meta.payload_len > 0) {
         return None;
     }
-    if let Some(hello) = HELLOS.get_ptr_mut(&s.meta.key) {
-        // SAFETY: see `ingress::lan_ingress`.
-        let hello = unsafe { &mut *hello };
+    if let Some(hello) = recent::find_hello(s) {
         if hello.in_syn != 0 && hello.base_seq != first {
             hello.in_syn = 2;
         }
     }
-    let flow = FLOWS.get_ptr_mut(&s.meta.key)?;
-    // SAFETY: as above.
-    let flow = unsafe { &mut *flow };
+    let flow = recent::find_flow(s)?;
     if flow.in_syn != 0 && flow.base_seq != first {
         flow.in_syn = 2;
     }
@@ -534,8 +530,7 @@ fn is_about_flow(view: &View, s: &mut Scratch) -> bool {
     };
     key.server_port = ports.be16::<0>();
     key.client_port = ports.be16::<2>();
-    // SAFETY: the value is read at once.
-    match unsafe { FLOWS.get(&s.event.key) } {
+    match recent::flow_of(&s.event.key) {
         Some(flow) => flow.verdict == Verdict::Pass as u8,
         None => false,
     }
@@ -583,7 +578,7 @@ pub(crate) fn remember(s: &mut Scratch, flags: u8) {
         watch: u8::from(s.row.by_name()),
         ..Flow::EMPTY
     };
-    let _ = FLOWS.insert(&s.meta.key, &s.flow, 0);
+    recent::keep_flow(s);
 }
 
 /// Whether a flow has the key that fragments have, which tell no ports (N01):

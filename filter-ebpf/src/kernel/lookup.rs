@@ -45,20 +45,36 @@ pub(crate) extern "C" fn address_categories(upper: u64, lower: u64, ipv6: u64) -
     let mut mask = 0;
     let mut v4 = Some(lower as u32);
     if ipv6 != 0 {
-        let set = ranges6::lookup(
-            &Map(&RANGES6_TREE),
-            &Map(&RANGES6_VALUES),
-            &Map(&RANGES6_LOWER),
-            upper,
-            lower,
-        );
-        mask = self::mask(set);
+        mask = self::mask(ipv6_set(upper, lower) as u16);
         v4 = embedded_ipv4(upper, lower);
     }
     if let Some(v4) = v4 {
-        mask |= self::mask(ranges4::lookup(&Map(&RANGES4_ROOT), &Map(&RANGES4), v4));
+        mask |= self::mask(ipv4_set(u64::from(v4)) as u16);
     }
     mask
+}
+
+/// The set of an IPv4 address. A global function, as above: else the verifier
+/// would follow its search behind every way through the other one.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn ipv4_set(address: u64) -> u64 {
+    let set = ranges4::lookup(&Map(&RANGES4_ROOT), &Map(&RANGES4), address as u32);
+    u64::from(set)
+}
+
+/// The set of an IPv6 address.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn ipv6_set(upper: u64, lower: u64) -> u64 {
+    let set = ranges6::lookup(
+        &Map(&RANGES6_TREE),
+        &Map(&RANGES6_VALUES),
+        &Map(&RANGES6_LOWER),
+        upper,
+        lower,
+    );
+    u64::from(set)
 }
 
 /// Categories of a name's suffix, by its hash: those it is listed in, and

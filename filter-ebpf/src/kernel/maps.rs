@@ -21,7 +21,11 @@ use filter_ebpf::{
     tables::Line,
 };
 
-use super::{quic::Budget, scratch::Scratch};
+use super::{
+    quic::Budget,
+    recent::{Entry, FLOW_SETS, HELLO_SETS},
+    scratch::Scratch,
+};
 
 pub(crate) const MMAPABLE: usize = BPF_F_MMAPABLE as usize;
 
@@ -110,9 +114,13 @@ pub(crate) static SAFE_ADDRESSES: Array<SafeAddress, MAX_PROVIDERS> = Array::new
 
 /// Shared by all images.
 #[btf_map]
-pub(crate) static FLOWS: LruHashMap<FlowKey, Flow, 131_072> = LruHashMap::new();
+pub(crate) static FLOW_TAGS: Array<Line, FLOW_SETS, MMAPABLE> = Array::new();
 #[btf_map]
-pub(crate) static HELLOS: LruHashMap<FlowKey, Hello, 16_384> = LruHashMap::new();
+pub(crate) static FLOWS: Array<Entry<Flow>, { FLOW_SETS * 8 }, MMAPABLE> = Array::new();
+#[btf_map]
+pub(crate) static HELLO_TAGS: Array<Line, HELLO_SETS, MMAPABLE> = Array::new();
+#[btf_map]
+pub(crate) static HELLOS: Array<Entry<Hello>, { HELLO_SETS * 8 }, MMAPABLE> = Array::new();
 /// Twice the browsers of a large school that start at one moment; 5 KB each.
 #[btf_map]
 pub(crate) static QUIC_HELLOS: LruHashMap<FlowKey, QuicHello, 4_096> = LruHashMap::new();

@@ -11,6 +11,7 @@ mod judge;
 mod lookup;
 pub(crate) mod maps;
 mod quic;
+mod recent;
 mod reply;
 mod resend;
 mod scratch;

@@ -21,7 +21,8 @@ use filter_ebpf::{
 use super::{
     finish::{finish, jump, scratch},
     judge::remember,
-    maps::{FLOWS, GROUPS, HELLOS, QUIC_BUDGET, QUIC_EMPTY, QUIC_HELLOS, QUIC_SCRATCH, config},
+    maps::{GROUPS, QUIC_BUDGET, QUIC_EMPTY, QUIC_HELLOS, QUIC_SCRATCH, config},
+    recent,
     scratch::{AGAIN_HELLO, Scratch},
 };
 
@@ -158,17 +159,15 @@ pub(crate) fn quic_walk(ctx: XdpContext) -> u32 {
     };
     s.hello = Hello::EMPTY;
     s.hello.confirmed = 1;
-    let _ = HELLOS.insert(&s.meta.key, &s.hello, 0);
-    let (Some(hello), Some(gathered)) = (
-        HELLOS.get_ptr_mut(&s.meta.key),
-        QUIC_HELLOS.get_ptr_mut(&s.meta.key),
-    ) else {
+    let (Some(hello), Some(gathered)) =
+        (recent::keep_hello(s), QUIC_HELLOS.get_ptr_mut(&s.meta.key))
+    else {
         s.set(Verdict::Drop, Reason::Internal);
         return finish(&ctx, s);
     };
-    // SAFETY: the values stay what they are as long as the program runs; see
-    // `ingress::lan_ingress`.
-    let (hello, gathered) = unsafe { (&mut *hello, &*gathered) };
+    // SAFETY: the value stays a QuicHello as long as the program runs; a
+    // recycled one is another connection's, of one that was just pushed out.
+    let gathered = unsafe { &*gathered };
     s.flow_flags = 0;
     match quic::walk(gathered, hello) {
         Progress::Done(finding) => s.flow_flags = finding.flags,
@@ -181,8 +180,7 @@ pub(crate) fn quic_walk(ctx: XdpContext) -> u32 {
 /// What is known of the connection, or a new entry.
 #[inline(always)]
 fn hello(s: &Scratch) -> Option<&'static mut QuicHello> {
-    // SAFETY: the value stays a QuicHello as long as the program runs; see
-    // `ingress::lan_ingress` for recycled ones.
+    // SAFETY: see `quic_walk`.
     if let Some(hello) = QUIC_HELLOS.get_ptr_mut(&s.meta.key) {
         return Some(unsafe { &mut *hello });
     }
@@ -235,21 +233,18 @@ fn refuse(s: &mut Scratch, reason: Reason) {
 #[inline(always)]
 fn pend(s: &mut Scratch) {
     s.set(Verdict::Pass, Reason::HelloPending);
-    if let Some(flow) = FLOWS.get_ptr_mut(&s.meta.key) {
-        // SAFETY: see `ingress::lan_ingress`.
-        unsafe { (*flow).pending = 1 };
+    if let Some(flow) = recent::flow(s) {
+        flow.pending = 1;
     }
 }
 
 /// The verdict that the flow already has, unless another hello is in progress.
 #[inline(always)]
 fn as_judged(s: &mut Scratch) {
-    let Some(flow) = FLOWS.get_ptr_mut(&s.meta.key) else {
+    let Some(flow) = recent::flow(s) else {
         s.set(Verdict::Drop, Reason::Internal);
         return;
     };
-    // SAFETY: see `ingress::lan_ingress`.
-    let flow = unsafe { &*flow };
     if flow.pending != 0 {
         s.set(Verdict::Drop, Reason::QuicRefused);
         return;

@@ -83,13 +83,17 @@ pub(crate) fn reply_quic(ctx: XdpContext) -> u32 {
     let (Some(s), Some(refusal)) = (scratch(), refusal()) else {
         return xdp_action::XDP_DROP;
     };
-    let len = match answer_to(&ctx, s, refusal) {
-        Some(Told::Close) => return jump(&ctx, Tail::SealQuic),
-        Some(Told::Version(version)) => {
-            refusal.negotiate(version);
-            reply::quic::datagram(&s.meta, refusal, &mut s.reply, sum)
-        }
-        None => icmp(&ctx, s),
+    let told = match head(&ctx, s, refusal) {
+        Some(len) => quic_answer(s, refusal, u64::from(len)),
+        None => NOTHING,
+    };
+    let len = if told == CLOSE {
+        return jump(&ctx, Tail::SealQuic);
+    } else if told == NOTHING {
+        icmp(&ctx, s)
+    } else {
+        refusal.negotiate(told as u32);
+        reply::quic::datagram(&s.meta, refusal, &mut s.reply, sum)
     };
     transmit(&ctx, s, len)
 }
@@ -122,21 +126,18 @@ fn transmit(ctx: &XdpContext, s: &mut Scratch, len: Option<u32>) -> u32 {
     }
 }
 
-/// What a refused client is told.
-enum Told {
-    /// That this version alone is spoken.
-    Version(u32),
-    Close,
-}
+/// What a refused client is told in place of the one version that is spoken:
+/// nothing that QUIC understands, or that the connection is closed.
+const NOTHING: u64 = 0;
+const CLOSE: u64 = 1 << 32;
 
 /// Shortest datagram that a server negotiates about, or tunnels and games
 /// would be answered too (RFC 9000 §6.1, §14.1).
 const NEGOTIABLE: u32 = 1200;
 
-/// Another version to a client that nobody has answered yet, else a close;
-/// `None` where it would not understand either.
+/// Reads the datagram's first bytes; how many.
 #[inline(always)]
-fn answer_to(ctx: &XdpContext, s: &Scratch, refusal: &mut Refusal) -> Option<Told> {
+fn head(ctx: &XdpContext, s: &Scratch, refusal: &mut Refusal) -> Option<u32> {
     let len = if s.meta.payload_len > HEAD as u32 {
         HEAD as u32
     } else {
@@ -152,21 +153,32 @@ fn answer_to(ctx: &XdpContext, s: &Scratch, refusal: &mut Refusal) -> Option<Tol
             len,
         )
     };
-    if loaded != 0 {
-        return None;
-    }
-    match refusal.read(len)? {
-        Kind::UnknownVersion if s.meta.payload_len >= NEGOTIABLE => Some(Told::Version(V1)),
-        Kind::Initial | Kind::Early => {
+    (loaded == 0).then_some(len)
+}
+
+/// Another version to a client that nobody has answered yet, else [`CLOSE`];
+/// [`NOTHING`] where it would not understand either. A global function to BPF,
+/// see `conclude::decide_flow`.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn quic_answer(s: *mut Scratch, refusal: *mut Refusal, len: u64) -> u64 {
+    // SAFETY: the caller passes its own scratch and refusal, which nobody
+    // else has.
+    let (Some(s), Some(refusal)) = (unsafe { s.as_ref() }, unsafe { refusal.as_mut() }) else {
+        return NOTHING;
+    };
+    match refusal.read(len as u32) {
+        Some(Kind::UnknownVersion) if s.meta.payload_len >= NEGOTIABLE => u64::from(V1),
+        Some(Kind::Initial | Kind::Early) => {
             let sealed =
                 s.reason != Reason::QuicBudget as u8 && is_heard(s, refusal) && may_seal(s);
-            Some(if sealed {
-                Told::Close
+            if sealed {
+                CLOSE
             } else {
-                Told::Version(RESERVED_VERSION)
-            })
+                u64::from(RESERVED_VERSION)
+            }
         }
-        _ => None,
+        _ => NOTHING,
     }
 }
 

@@ -15,7 +15,8 @@ use filter_ebpf::{
 use super::{
     finish::{finish, jump, scratch},
     inspect::{content, piece},
-    maps::{FLOWS, GROUPS, HELLOS, config},
+    maps::{GROUPS, config},
+    recent,
     scratch::Scratch,
 };
 
@@ -24,23 +25,21 @@ pub(crate) fn resend(ctx: XdpContext) -> u32 {
     let Some(s) = scratch() else {
         return xdp_action::XDP_DROP;
     };
-    // SAFETY: the values are read at once.
-    let hello = unsafe { HELLOS.get(&s.meta.key) };
-    // SAFETY: as above.
-    let flow = unsafe { FLOWS.get(&s.meta.key) };
+    let hello = recent::find_hello(s);
+    let flow = recent::find_flow(s);
     // T08: an urgent byte is no part of what the server reads.
     if s.meta.flags & (MetaFlags::URGENT | MetaFlags::BAD_TCP) != 0 {
         s.set(Verdict::Drop, Reason::BadTcp);
         return finish(&ctx, s);
     }
-    if let Some(flow) = flow
+    if let Some(flow) = &flow
         && flow.flags & FlowFlags::CONFIRMED != 0
         && is_behind(flow, s)
     {
         s.set(Verdict::Pass, Reason::HelloPending);
         return finish(&ctx, s);
     }
-    let watch = matches!(flow, Some(flow) if flow.watch != 0);
+    let watch = matches!(&flow, Some(flow) if flow.watch != 0);
     let (base, known, ticket, in_hello) = match (hello, flow) {
         (Some(hello), _) => (hello.base_seq, hello.consumed, hello.content, true),
         (None, Some(flow)) => {
@@ -151,8 +150,7 @@ fn kill(s: &mut Scratch) {
     };
     s.set(refuse, Reason::Conflict);
     s.category = NO_CATEGORY;
-    // SAFETY: the value is copied at once.
-    s.flow = match unsafe { FLOWS.get(&s.meta.key) } {
+    s.flow = match recent::flow(s) {
         Some(flow) => *flow,
         None => Flow::EMPTY,
     };
@@ -166,6 +164,6 @@ fn kill(s: &mut Scratch) {
     s.flow.pending = 0;
     s.flow.room = s.room as u16;
     s.flow.group = s.group as u16;
-    let _ = FLOWS.insert(&s.meta.key, &s.flow, 0);
-    let _ = HELLOS.remove(&s.meta.key);
+    recent::keep_flow(s);
+    recent::forget_hello(s);
 }

@@ -38,6 +38,11 @@ pub(crate) struct Scratch {
     /// Categories of the destination's address.
     pub(crate) range_mask: u64,
     pub(crate) row: Row,
+    /// Hash of the connection; see `recent`.
+    pub(crate) hash: u64,
+    /// Places of its flow and of its hello, from 1 on; 0: none.
+    pub(crate) flow_at: u32,
+    pub(crate) hello_at: u32,
     pub(crate) epoch: u32,
     pub(crate) room: u32,
     pub(crate) group: u32,
@@ -73,8 +78,8 @@ pub(crate) struct Scratch {
     pub(crate) answer: u8,
     /// Whose address [`SAFE`] means.
     pub(crate) provider: u8,
-    /// 1: `FLOWS` may have an entry that speaks about this packet.
-    pub(crate) known: u8,
+    /// 1: it was not asked yet whether there is a flow.
+    pub(crate) unasked: u8,
     /// 1: `range_mask` is the destination's.
     pub(crate) ranged: u8,
     /// Type of record that the DNS query asks for.

@@ -5,9 +5,7 @@
 //! store for a SYN-ACK, nothing to insert, so a flood of connections costs
 //! neither memory nor the hellos in progress.
 
-use filter_ebpf::abi::FlowKey;
-
-use super::maps::{SECRET, STARTS, config};
+use super::maps::{STARTS, config};
 
 /// Slots of `STARTS`: 2 MiB.
 pub(crate) const SLOTS: u32 = 1 << 18;
@@ -25,8 +23,8 @@ const FINGERPRINT: u64 = !(SPOKE | (1 << 34) - 1);
 /// not overwritten; what only the client said counts where the stream's start
 /// may be missing altogether.
 #[inline(always)]
-pub(crate) fn start(key: &FlowKey) -> Option<u32> {
-    let (index, fingerprint) = place(key);
+pub(crate) fn start(hash: u64) -> Option<u32> {
+    let (index, fingerprint) = place(hash);
     let slot = *STARTS.get(index)?;
     if slot & FINGERPRINT != fingerprint {
         return None;
@@ -41,8 +39,8 @@ pub(crate) fn start(key: &FlowKey) -> Option<u32> {
 /// judged and then forgotten (LRU) must be refused at once, or it would hang;
 /// and data in a SYN means nothing to a server that has taken the stream.
 #[inline(always)]
-pub(crate) fn is_over(key: &FlowKey, syn: u32) -> bool {
-    let (index, fingerprint) = place(key);
+pub(crate) fn is_over(hash: u64, syn: u32) -> bool {
+    let (index, fingerprint) = place(hash);
     let Some(slot) = STARTS.get(index) else {
         return false;
     };
@@ -52,8 +50,8 @@ pub(crate) fn is_over(key: &FlowKey, syn: u32) -> bool {
 
 /// Notes that the stream was judged.
 #[inline(always)]
-pub(crate) fn judged(key: &FlowKey) {
-    let (index, fingerprint) = place(key);
+pub(crate) fn judged(hash: u64) {
+    let (index, fingerprint) = place(hash);
     let Some(slot) = STARTS.get_ptr_mut(index) else {
         return;
     };
@@ -69,8 +67,8 @@ pub(crate) fn judged(key: &FlowKey) {
 /// the same flow stays. Says whether a SYN with data may have come before, or
 /// is this one.
 #[inline(always)]
-pub(crate) fn syn(key: &FlowKey, first: u32, data: bool) -> bool {
-    let (index, fingerprint) = place(key);
+pub(crate) fn syn(hash: u64, first: u32, data: bool) -> bool {
+    let (index, fingerprint) = place(hash);
     let Some(slot) = STARTS.get_ptr_mut(index) else {
         return true;
     };
@@ -90,8 +88,8 @@ pub(crate) fn syn(key: &FlowKey, first: u32, data: bool) -> bool {
 
 /// Notes a server's SYN-ACK: `first` is its acknowledgement number.
 #[inline(always)]
-pub(crate) fn syn_ack(key: &FlowKey, first: u32) {
-    let (index, fingerprint) = place(key);
+pub(crate) fn syn_ack(hash: u64, first: u32) {
+    let (index, fingerprint) = place(hash);
     let Some(slot) = STARTS.get_ptr_mut(index) else {
         return;
     };
@@ -99,24 +97,12 @@ pub(crate) fn syn_ack(key: &FlowKey, first: u32) {
     unsafe { *slot = *slot & SPOKE | fingerprint | CONFIRMED | u64::from(first) };
 }
 
+/// A connection's slot, and what tells it there; whoever could aim at a slot
+/// could make a connection's start forgotten.
 #[inline(always)]
-fn place(key: &FlowKey) -> (u32, u64) {
-    // Whoever could aim at a slot could make a connection's start forgotten.
-    const K: u64 = 0x9e37_79b9_7f4a_7c15;
-    // SAFETY: a FlowKey is 44 bytes without padding, aligned to 4.
-    let words = unsafe { &*(&raw const *key).cast::<[u32; 11]>() };
-    let mut hash = match SECRET.get(0) {
-        Some(secret) => secret.content[0],
-        None => 0,
-    };
-    let mut i = 0;
-    while i < 11 {
-        hash = (hash ^ u64::from(words[i])).wrapping_mul(K);
-        hash ^= hash >> 29;
-        i += 1;
-    }
+fn place(hash: u64) -> (u32, u64) {
     (
         (hash >> 8) as u32 & (SLOTS - 1),
-        hash & FINGERPRINT | (1 << 34),
+        hash & FINGERPRINT | 1 << 34,
     )
 }

@@ -9,6 +9,7 @@ pub mod hash;
 pub mod names;
 pub mod ranges4;
 pub mod ranges6;
+pub mod recent;
 pub mod sets;
 
 use crate::bpf::opaque;
