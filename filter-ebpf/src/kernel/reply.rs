@@ -84,7 +84,7 @@ pub(crate) fn reply_quic(ctx: XdpContext) -> u32 {
         return xdp_action::XDP_DROP;
     };
     let told = match head(&ctx, s, refusal) {
-        Some(len) => quic_answer(s, refusal, u64::from(len)),
+        Some(len) => quic_answer(u64::from(len)),
         None => NOTHING,
     };
     let len = if told == CLOSE {
@@ -158,13 +158,11 @@ fn head(ctx: &XdpContext, s: &Scratch, refusal: &mut Refusal) -> Option<u32> {
 
 /// Another version to a client that nobody has answered yet, else [`CLOSE`];
 /// [`NOTHING`] where it would not understand either. A global function to BPF,
-/// see `conclude::decide_flow`.
+/// see `conclude::decide_flow`; 6.1 takes no key of a map from its arguments.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn quic_answer(s: *mut Scratch, refusal: *mut Refusal, len: u64) -> u64 {
-    // SAFETY: the caller passes its own scratch and refusal, which nobody
-    // else has.
-    let (Some(s), Some(refusal)) = (unsafe { s.as_ref() }, unsafe { refusal.as_mut() }) else {
+extern "C" fn quic_answer(len: u64) -> u64 {
+    let (Some(s), Some(refusal)) = (scratch(), refusal()) else {
         return NOTHING;
     };
     match refusal.read(len as u32) {
@@ -234,7 +232,8 @@ fn build(ctx: &XdpContext, s: &mut Scratch) -> Option<u32> {
         return None;
     }
     if s.answer != 0 {
-        return dns(s);
+        let len = dns_reply(s);
+        return (len != 0).then_some(len as u32);
     }
     match s.meta.key.protocol {
         6 => tcp(s),
@@ -265,7 +264,18 @@ fn tcp(s: &mut Scratch) -> Option<u32> {
     reply::reset(&s.meta, &mut s.reply, sum)
 }
 
-/// Answers the query that `judge_dns` refused.
+/// Answers the query that `judge_dns` refused: bytes of the reply, 0 for none.
+/// A global function to BPF, see `conclude::decide_flow`.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn dns_reply(s: *mut Scratch) -> u64 {
+    // SAFETY: the caller passes its own scratch, which nobody else has.
+    match unsafe { s.as_mut() } {
+        Some(s) => u64::from(dns(s).unwrap_or(0)),
+        None => 0,
+    }
+}
+
 #[inline(always)]
 fn dns(s: &mut Scratch) -> Option<u32> {
     let hello = DNS_HELLO.get_ptr_mut(0)?;

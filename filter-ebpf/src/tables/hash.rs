@@ -47,10 +47,16 @@ pub fn listed(secret: &Secret, name: &[u8]) -> NameHash {
 pub struct Suffixes {
     /// Subtree hashes of the name's suffixes, the shortest first.
     pub subtree: [u64; SUFFIXES],
+
     /// Hash of the whole name as an exact entry; 0 without a name.
     pub exact: u64,
     /// Suffixes in use; deeper labels than [`SUFFIXES`] are left out.
     pub len: u32,
+    /// The walk's state: bytes still to come, and what the others gave. Here
+    /// the verifier knows nothing of them; on the stack it would follow each
+    /// value of `at` by itself.
+    at: u32,
+    state: u64,
 }
 
 /// Hashes the first `len` bytes of a name: lower case, no trailing dot.
@@ -62,16 +68,12 @@ pub fn suffixes(secret: &Secret, name: &[u8; NAME_MAX], len: u32, out: &mut Suff
         return;
     }
     let len = len.min(NAME_MAX as u32);
-    let mut walk = Walk {
-        secret,
-        name,
-        out,
-        at: len,
-        state: begin(secret),
-    };
+    out.at = len;
+    out.state = begin(secret);
+    let mut walk = Walk { secret, name, out };
     bpf::repeat(NAME_MAX as u32 / BYTES, &mut walk);
-    let state = walk.state;
-    walk.push();
+    let state = walk.out.state;
+    walk.push(state);
     out.exact = exact(secret, state);
 }
 
@@ -82,17 +84,14 @@ struct Walk<'a> {
     secret: &'a Secret,
     name: &'a [u8; NAME_MAX],
     out: &'a mut Suffixes,
-    /// Bytes still to come.
-    at: u32,
-    state: u64,
 }
 
 impl Walk<'_> {
     #[inline(always)]
-    fn push(&mut self) {
+    fn push(&mut self, state: u64) {
         let slot = opaque(u64::from(self.out.len));
         if slot < SUFFIXES as u64 {
-            self.out.subtree[slot as usize] = subtree(self.secret, self.state);
+            self.out.subtree[slot as usize] = subtree(self.secret, state);
             self.out.len = slot as u32 + 1;
         }
     }
@@ -101,19 +100,24 @@ impl Walk<'_> {
 impl Step for Walk<'_> {
     #[inline(always)]
     fn step(&mut self) -> ControlFlow<()> {
+        let (mut at, mut state) = (self.out.at, self.out.state);
         for _ in 0..BYTES {
-            if self.at == 0 {
-                return ControlFlow::Break(());
+            if at == 0 {
+                break;
             }
-            self.at = self.at.wrapping_sub(1);
-            let at = opaque(u64::from(self.at)) as usize & (NAME_MAX - 1);
-            let byte = self.name[at];
+            at = at.wrapping_sub(1);
+            let byte = self.name[opaque(u64::from(at)) as usize & (NAME_MAX - 1)];
             if byte == b'.' {
-                self.push();
+                self.push(state);
             }
-            self.state = absorb(self.secret, self.state, byte);
+            state = absorb(self.secret, state, byte);
         }
-        ControlFlow::Continue(())
+        (self.out.at, self.out.state) = (at, state);
+        if at == 0 {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     }
 }
 

@@ -87,7 +87,7 @@ fn half(line: &Line, index: u32) -> u16 {
 
 /// 1 when `a < b`, else 0, without a branch that could be mispredicted.
 #[inline(always)]
-fn below(a: u64, b: u64) -> u32 {
+pub(crate) fn below(a: u64, b: u64) -> u32 {
     (((!a & b) | ((!a | b) & a.wrapping_sub(b))) >> 63) as u32
 }
 

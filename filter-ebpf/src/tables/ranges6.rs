@@ -14,7 +14,10 @@
 //! 6 and 7 hold their six sets and, in the first line, the number of lines
 //! as two 16-bit halves. Free keys repeat the last key and its set.
 
+use core::ops::ControlFlow;
+
 use super::{Lines, below, half, word};
+use crate::bpf::{Step, opaque, repeat};
 
 /// Marks a value that leads to the third table.
 pub const SPLIT: u32 = 1 << 31;
@@ -48,10 +51,12 @@ pub fn lookup(
             count += 1 ^ below(upper, word(line, slot));
             slot += 1;
         }
-        // Nothing at or before the key: what was found above stays.
+        // Nothing at or before the key: what was found above stays. A factor
+        // that LLVM does not know, or it would make a branch of this, and the
+        // verifier go both ways on each level.
         let here = node.wrapping_mul(KEYS).wrapping_add(count).wrapping_sub(1);
-        let keep = (count.wrapping_sub(1) as i32 >> 31) as u32;
-        best = (best & keep) | (here & !keep);
+        let any = opaque(u64::from((count + KEYS - 1) / KEYS)) as u32;
+        best = best.wrapping_add(here.wrapping_sub(best).wrapping_mul(any));
         node = node.wrapping_mul(KEYS + 1).wrapping_add(count + 1);
         level += 1;
     }
@@ -67,24 +72,19 @@ pub fn lookup(
 
 /// The set inside a /64 network that is not of one piece.
 #[inline(always)]
-fn split(lowers: &(impl Lines + ?Sized), mut first: u32, lower: u64) -> u16 {
+fn split(lowers: &(impl Lines + ?Sized), first: u32, lower: u64) -> u16 {
     let Some(head) = lowers.line(first) else {
         return 0;
     };
-    let mut count = u32::from(half(head, 30)) | u32::from(half(head, 31)) << 16;
-    // The last line that starts at or before the key.
-    let mut turn = 0;
-    while turn < 32 && count > 1 {
-        let upper = count >> 1;
-        let Some(line) = lowers.line(first.wrapping_add(upper)) else {
-            return 0;
-        };
-        let before = 1 ^ below(lower, word(line, 0));
-        first = first.wrapping_add(upper & before.wrapping_neg());
-        count -= upper;
-        turn += 1;
-    }
-    let Some(line) = lowers.line(first) else {
+    let count = u32::from(half(head, 30)) | u32::from(half(head, 31)) << 16;
+    let mut search = Search {
+        lowers,
+        first,
+        count,
+        lower,
+    };
+    repeat(32, &mut search);
+    let Some(line) = lowers.line(search.first) else {
         return 0;
     };
     let mut slot = 0;
@@ -94,4 +94,29 @@ fn split(lowers: &(impl Lines + ?Sized), mut first: u32, lower: u64) -> u16 {
         key += 1;
     }
     half(line, 6 * 4 + slot)
+}
+
+/// The search for the last line that starts at or before the key.
+struct Search<'a, L: ?Sized> {
+    lowers: &'a L,
+    first: u32,
+    count: u32,
+    lower: u64,
+}
+
+impl<L: Lines + ?Sized> Step for Search<'_, L> {
+    #[inline(always)]
+    fn step(&mut self) -> ControlFlow<()> {
+        if self.count <= 1 {
+            return ControlFlow::Break(());
+        }
+        let upper = self.count >> 1;
+        let Some(line) = self.lowers.line(self.first.wrapping_add(upper)) else {
+            return ControlFlow::Break(());
+        };
+        let before = 1 ^ below(self.lower, word(line, 0));
+        self.first = self.first.wrapping_add(upper & before.wrapping_neg());
+        self.count -= upper;
+        ControlFlow::Continue(())
+    }
 }

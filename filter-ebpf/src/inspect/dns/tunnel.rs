@@ -2,7 +2,10 @@
 //! looks up. They are counted per room and bounded in rate, which leaves a
 //! tunnel a few bytes per second and a page of odd hosts untouched.
 
+use core::ops::ControlFlow;
+
 use crate::abi::{NAME_MAX, pod};
+use crate::bpf::{Step, opaque, repeat};
 
 /// Bytes below the registered domain from which a name counts as long: names
 /// of content networks have up to about fifty (googlevideo's 28, load
@@ -21,19 +24,37 @@ pub fn is_long(name: &[u8; NAME_MAX], len: u32) -> bool {
     if len < LONG + 4 {
         return false;
     }
-    let mut dots = 0;
-    let mut kept = 0;
-    while kept < 128 {
-        kept += 1;
-        let at = len.wrapping_sub(kept) as usize & (NAME_MAX - 1);
-        if name[at] == b'.' {
-            dots += 1;
-            if dots == 2 {
-                break;
-            }
+    let mut labels = Labels {
+        name,
+        at: len,
+        dots: 0,
+    };
+    repeat(128, &mut labels);
+    labels.at >= LONG
+}
+
+/// The walk from a name's end to the start of its last two labels.
+struct Labels<'a> {
+    name: &'a [u8; NAME_MAX],
+    at: u32,
+    dots: u32,
+}
+
+impl Step for Labels<'_> {
+    #[inline(always)]
+    fn step(&mut self) -> ControlFlow<()> {
+        if self.at == 0 {
+            return ControlFlow::Break(());
+        }
+        self.at = self.at.wrapping_sub(1);
+        let at = opaque(u64::from(self.at)) as usize & (NAME_MAX - 1);
+        self.dots += u32::from(self.name[at] == b'.');
+        if self.dots == 2 {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
         }
     }
-    len.saturating_sub(kept) >= LONG
 }
 
 /// A room's long names of late. All zero at the start.

@@ -194,10 +194,12 @@ impl Refusal {
 }
 
 /// All ones where `at` lies below `len`, else zero; both are small. Without a
-/// branch, or the verifier would follow two for every byte.
+/// branch, or the verifier would follow two for every byte; LLVM makes one
+/// where it knows the length's bounds.
 #[inline(always)]
 fn inside(at: u32, len: u32) -> u8 {
-    opaque(u64::from(0_u32.wrapping_sub(at.wrapping_sub(len) >> 31))) as u8
+    let len = opaque(u64::from(len)) as u32;
+    (at.wrapping_sub(len) as i32 >> 31) as u8
 }
 
 /// The answer as a datagram from the server, from its IP header on.
