@@ -14,6 +14,7 @@ use filter_ebpf::{
 
 use super::{
     finish::{finish, jump, scratch},
+    ingress::opens,
     inspect::{content, piece},
     maps::{GROUPS, config},
     recent,
@@ -88,6 +89,12 @@ pub(crate) fn resend(ctx: XdpContext) -> u32 {
     if at.wrapping_add(overlap) >= known {
         if in_hello && s.skip < s.meta.payload_len {
             return jump(&ctx, Tail::Inspect);
+        }
+        if watch && s.skip < s.meta.payload_len && opens(&s.meta) {
+            // More than the SYN said before (T07): where it lies in the
+            // stream is counted otherwise than behind a handshake.
+            s.set(Verdict::Drop, Reason::OutOfOrder);
+            return finish(&ctx, s);
         }
         if watch && s.skip < s.meta.payload_len {
             // What is new in it may begin another hello.

@@ -36,7 +36,7 @@ pub(crate) fn start(hash: u64) -> Option<u32> {
 }
 
 /// Whether a segment comes too late to begin a stream. A connection that was
-/// judged and then forgotten (LRU) must be refused at once, or it would hang;
+/// judged and then forgotten must be refused at once, or it would hang;
 /// and data in a SYN means nothing to a server that has taken the stream.
 #[inline(always)]
 pub(crate) fn is_over(hash: u64, syn: u32) -> bool {

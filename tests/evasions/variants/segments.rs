@@ -127,6 +127,19 @@ fn t07_a_stream_that_begins_behind_the_data_of_a_syn() {
         .refused("a whole one");
 }
 
+/// A request in a SYN, and the same SYN again with another one behind it.
+#[test]
+fn t07_a_syn_that_says_more_than_before() {
+    let get = |host: &str| format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n").into_bytes();
+    for host in [BLOCKED, ALLOWED] {
+        let first = get(ALLOWED);
+        Wire::new(80)
+            .client(SYN, -1, &first)
+            .client(SYN, -1, &[first, get(host)].concat())
+            .refused(host);
+    }
+}
+
 /// An urgent byte is no part of the stream: "xblocked" is "blocked" to the
 /// server.
 #[test]
