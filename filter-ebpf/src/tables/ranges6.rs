@@ -55,7 +55,7 @@ pub fn lookup(
         // that LLVM does not know, or it would make a branch of this, and the
         // verifier go both ways on each level.
         let here = node.wrapping_mul(KEYS).wrapping_add(count).wrapping_sub(1);
-        let any = opaque(u64::from((count + KEYS - 1) / KEYS)) as u32;
+        let any = opaque(u64::from(count.wrapping_add(KEYS - 1) >> KEYS.ilog2())) as u32;
         best = best.wrapping_add(here.wrapping_sub(best).wrapping_mul(any));
         node = node.wrapping_mul(KEYS + 1).wrapping_add(count + 1);
         level += 1;
