@@ -164,4 +164,4 @@ pub struct PlainWindow {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

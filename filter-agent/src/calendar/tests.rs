@@ -282,7 +282,7 @@ impl Random {
     }
 }
 
-const ZONES: [&str; 6] = [
+pub(crate) const ZONES: [&str; 6] = [
     "Asia/Bishkek",
     "Europe/Berlin",
     "Australia/Lord_Howe",
@@ -290,7 +290,7 @@ const ZONES: [&str; 6] = [
     "America/Santiago",
     "Pacific/Apia",
 ];
-const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+pub(crate) const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 
 /// A policy as its own generator knows it: nothing here is read from the
 /// parsed policy.

@@ -82,10 +82,10 @@ fn look(view: &View, s: &mut Scratch) -> Next {
         }
         return next;
     }
-    if query && s.meta.key.protocol == 17 {
-        return dns(s, group);
-    }
     let range = by_address(s);
+    if query && s.meta.key.protocol == 17 {
+        return dns(s, group, range);
+    }
     if s.meta.key.protocol == 17
         && let Some(opinion) = refused(s, range)
     {
@@ -392,14 +392,13 @@ fn is_query(meta: &Meta) -> bool {
 }
 
 #[inline(always)]
-fn dns(s: &mut Scratch, group: &Group) -> Next {
+fn dns(s: &mut Scratch, group: &Group, range: Option<Opinion>) -> Next {
     s.protocol = Protocol::Dns as u8;
     if s.meta.flags & MetaFlags::FRAGMENT != 0 {
         let opinion = s.row.unjudged(group.fragment, Reason::Fragment);
         s.set_opinion(opinion);
         return Next::Finish;
     }
-    let range = by_address(s);
     if let Some(opinion) = refused(s, range) {
         s.set_opinion(opinion);
         return Next::Finish;

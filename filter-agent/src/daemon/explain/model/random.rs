@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan};
 
 use super::{Bells, CATEGORIES, Category, Cell, Entry, Model, OneOff, Timetable};
+use crate::calendar::tests::{DAYS, ZONES};
 use crate::daemon::doors::Holds;
 use crate::explain::tests::Random;
 use crate::store::blocks;
@@ -14,15 +15,6 @@ use crate::store::grants::{self, Grant, Subject};
 use crate::store::leases::Lease;
 use crate::store::modes::{Held, Hold};
 
-const ZONES: [&str; 6] = [
-    "Asia/Bishkek",
-    "Europe/Berlin",
-    "Australia/Lord_Howe",
-    "America/New_York",
-    "America/Santiago",
-    "Pacific/Apia",
-];
-const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 const SHIFTS: [&str; 2] = ["first", "second"];
 
 fn some_date(r: &mut Random) -> Date {
