@@ -186,6 +186,7 @@ impl<'a> View<'a> {
         let root = self.image.table(Table::Ranges4Root);
         self.mask(ranges4::lookup(
             root,
+            root.len() as u32,
             self.image.table(Table::Ranges4),
             address,
         ))

@@ -1,21 +1,30 @@
 //! Writes what [`filter_ebpf::tables::ranges4`] reads.
 
 use filter_ebpf::tables::Line;
-use filter_ebpf::tables::ranges4::{MAX_RANGES, PER_LINE, PREFIXES, ROOT_LINES};
+use filter_ebpf::tables::ranges4::{MAX_RANGES, NETWORKS, PER_LINE, bits, root_lines};
 
 use super::{ImageError, lines, segments::Segment};
 
 /// Root and ranges.
 pub(super) fn build(segments: &[Segment<u32>]) -> Result<(Vec<Line>, Vec<Line>), ImageError> {
-    let mut counts = vec![0u32; 1 << 16];
-    for piece in segments.iter().flat_map(pieces) {
-        counts[usize::from(piece.network)] += 1;
+    by_networks(segments, bits(segments.len()))
+}
+
+/// The same for networks of so many bits.
+pub(super) fn by_networks(
+    segments: &[Segment<u32>],
+    bits: u32,
+) -> Result<(Vec<Line>, Vec<Line>), ImageError> {
+    let pieces = || segments.iter().flat_map(|segment| pieces(segment, bits));
+    let mut counts = vec![0u32; 1 << bits];
+    for piece in pieces() {
+        counts[piece.network as usize] += 1;
     }
-    let (root, firsts, total) = root(&counts)?;
+    let (root, firsts, total) = root(&counts, bits)?;
     let mut ranges = lines(total.div_ceil(PER_LINE as usize))?;
     let mut next = firsts.clone();
-    for piece in segments.iter().flat_map(pieces) {
-        let next = &mut next[usize::from(piece.network)];
+    for piece in pieces() {
+        let next = &mut next[piece.network as usize];
         write(&mut ranges, *next, &piece);
         *next += 1;
     }
@@ -23,39 +32,36 @@ pub(super) fn build(segments: &[Segment<u32>]) -> Result<(Vec<Line>, Vec<Line>),
     Ok((root, ranges))
 }
 
-/// The part of a segment inside one /16 network.
+/// The part of a segment inside one network.
 #[derive(Clone, Copy)]
 struct Piece {
-    network: u16,
+    network: u32,
     first: u16,
     last: u16,
     set: u16,
 }
 
-fn pieces(segment: &Segment<u32>) -> impl Iterator<Item = Piece> {
+fn pieces(segment: &Segment<u32>, bits: u32) -> impl Iterator<Item = Piece> {
     let Segment { first, last, set } = *segment;
-    (first >> 16..=last >> 16).map(move |network| Piece {
-        network: network as u16,
-        first: if network == first >> 16 {
-            first as u16
-        } else {
-            0
-        },
-        last: if network == last >> 16 {
-            last as u16
-        } else {
-            u16::MAX
-        },
-        set,
+    let host = 32 - bits;
+    (first >> host..=last >> host).map(move |network| {
+        let start = network << host;
+        let end = start | ((1 << host) - 1);
+        Piece {
+            network,
+            first: first.max(start) as u16,
+            last: last.min(end) as u16,
+            set,
+        }
     })
 }
 
 /// The root, the number of each network's first range, and of all ranges.
-fn root(counts: &[u32]) -> Result<(Vec<Line>, Vec<usize>, usize), ImageError> {
-    let mut root = lines(ROOT_LINES as usize)?;
+fn root(counts: &[u32], bits: u32) -> Result<(Vec<Line>, Vec<usize>, usize), ImageError> {
+    let mut root = lines(root_lines(bits) as usize)?;
     let mut firsts = Vec::with_capacity(counts.len());
     let mut total = 0usize;
-    for (line, counts) in root.iter_mut().zip(counts.chunks(PREFIXES as usize)) {
+    for (line, counts) in root.iter_mut().zip(counts.chunks(NETWORKS as usize)) {
         let shift = shift(counts);
         line[0] = total as u64 | u64::from(shift) << 32;
         let mut end = 0u64;

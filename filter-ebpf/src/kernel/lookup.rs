@@ -59,7 +59,8 @@ pub(crate) extern "C" fn address_categories(upper: u64, lower: u64, ipv6: u64) -
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn ipv4_set(address: u64) -> u64 {
-    let set = ranges4::lookup(&Map(&RANGES4_ROOT), &Map(&RANGES4), address as u32);
+    let lines = config!(lines[Table::Ranges4Root as usize]);
+    let set = ranges4::lookup(&Map(&RANGES4_ROOT), lines, &Map(&RANGES4), address as u32);
     u64::from(set)
 }
 

@@ -1,35 +1,57 @@
 //! IPv4 ranges in two levels, as DXR does (Zec, Rizzo, Mikuc, "DXR: Towards
 //! a Billion Routing Lookups per Second in Software", 2012): the upper 16
-//! bits of an address lead to a piece of a sorted array, the lower 16 bits
-//! are searched there.
+//! bits of an address lead to a piece of a sorted array, the lower ones are
+//! searched there.
 //!
-//! **Root.** A line serves [`PREFIXES`] /16 networks. The lower 32 bits of
-//! word 0 are the number of the line's first range, the upper ones a shift.
-//! The other words hold, per network, where its ranges end: a 16-bit number
-//! to be shifted and counted from the first. The shift is 0 unless the
-//! networks of a line hold more than 65,535 ranges.
+//! **Root.** A line serves [`NETWORKS`] networks. The lower 32 bits of word 0
+//! are the number of the line's first range, the upper ones a shift. The other
+//! words hold, per network, where its ranges end: a 16-bit number to be shifted
+//! and counted from the first. The shift is 0 unless the networks of a line
+//! hold more than 65,535 ranges.
 //!
 //! **Ranges.** Ten to a line: ten first addresses (lower 16 bits), ten last
-//! ones, ten sets. A range that covers several /16 networks is there once
-//! per network. Ranges of a network are sorted and disjoint.
+//! ones, ten sets. A range that covers several networks is there once per
+//! network. Ranges of a network are sorted and disjoint.
 //!
-//! So a range costs 6.4 bytes, and the root 150 KB.
+//! So a range costs 6.4 bytes, and the root 150 KB. With many ranges the
+//! networks are smaller, /18 instead of /16, and the root 600 KB: a search then
+//! seldom leaves the line that it begins in, and each line is a place in memory
+//! that no cache holds.
 
 use super::{Line, Lines, half, word};
 
-/// /16 networks that share a line of the root.
-pub const PREFIXES: u32 = 28;
-/// Lines of the root.
-pub const ROOT_LINES: u32 = (1u32 << 16).div_ceil(PREFIXES);
+/// Networks that share a line of the root.
+pub const NETWORKS: u32 = 28;
 /// Ranges in a line.
 pub const PER_LINE: u32 = 10;
 /// Most ranges: up to here the division by a multiplication is exact.
 pub const MAX_RANGES: u32 = 1 << 30;
 
+/// Upper bits of an address that tell its network, for so many ranges: fewer
+/// of them or more must not make the root a large part of the table.
+pub const fn bits(ranges: usize) -> u32 {
+    if ranges < 1 << 18 { FEW } else { MANY }
+}
+
+const FEW: u32 = 16;
+const MANY: u32 = 18;
+
+/// Lines of the root of a table with such networks.
+pub const fn root_lines(bits: u32) -> u32 {
+    (1u32 << bits).div_ceil(NETWORKS)
+}
+
 /// The set of the range around `address` (host byte order), 0 for none.
+/// `lines` is the length of the root.
 #[inline(always)]
-pub fn lookup(root: &(impl Lines + ?Sized), ranges: &(impl Lines + ?Sized), address: u32) -> u16 {
-    let (group, position) = split::<PREFIXES>(address >> 16);
+pub fn lookup(
+    root: &(impl Lines + ?Sized),
+    lines: u32,
+    ranges: &(impl Lines + ?Sized),
+    address: u32,
+) -> u16 {
+    let bits = if lines > root_lines(FEW) { MANY } else { FEW };
+    let (group, position) = split::<NETWORKS>(address >> (32 - bits));
     let Some(head) = root.line(group) else {
         return 0;
     };

@@ -31,8 +31,9 @@ struct Args {
     /// Write all samples to this file.
     #[arg(long)]
     json: Option<PathBuf>,
-    /// Only `tables`, `prog`, `veth`, `apply`, `lists` or `schedule`;
-    /// `BENCHMARKS.md` then stays as it is.
+    /// Only `tables`, `prog`, `veth`, `apply`, `lists` or `schedule`, or of
+    /// `prog` and `veth` some rows (`prog.hello`, `veth.lpm.100000`) and what
+    /// is measured with them; `BENCHMARKS.md` then stays as it is.
     #[arg(long)]
     only: Option<String>,
     /// Samples per row.
@@ -62,6 +63,8 @@ pub(crate) struct Effort {
     pub(crate) applied_ranges: u32,
     /// Lines of a list that is imported.
     pub(crate) lines: u32,
+    /// Rows that were asked for, `None` for all.
+    only: Option<String>,
 }
 
 impl Effort {
@@ -77,6 +80,7 @@ impl Effort {
                 applies: 1,
                 applied_ranges: 1_000,
                 lines: 10_000,
+                only: args.only.clone(),
             };
         }
         Self {
@@ -89,21 +93,33 @@ impl Effort {
             applies: 3,
             applied_ranges: 100_000,
             lines: 1_000_000,
+            only: args.only.clone(),
         }
+    }
+
+    /// Whether a row, or one of the rows below a part of its name, was asked
+    /// for.
+    pub(crate) fn wants(&self, row: &str) -> bool {
+        let Some(only) = &self.only else {
+            return true;
+        };
+        row.split('.')
+            .zip(only.split('.'))
+            .all(|(row, only)| row == only)
     }
 }
 
 /// Measures some rows.
 type Part = fn(&mut Rows, &Effort) -> Result<()>;
 
-/// What is measured, by name.
-const PARTS: [(&str, Part); 6] = [
-    ("tables", tables::measure),
-    ("prog", program::measure),
-    ("veth", veth::measure),
-    ("apply", apply::measure),
-    ("lists", lists::measure),
-    ("schedule", schedule::measure),
+/// What is measured: its name, the rows that are named otherwise.
+const PARTS: [(&str, &[&str], Part); 6] = [
+    ("tables", tables::ROWS, tables::measure),
+    ("prog", &[], program::measure),
+    ("veth", &[], veth::measure),
+    ("apply", &[], apply::measure),
+    ("lists", &[], lists::measure),
+    ("schedule", &[], schedule::measure),
 ];
 
 fn main() -> Result<()> {
@@ -113,31 +129,36 @@ fn main() -> Result<()> {
         "loading programs needs root"
     );
     ensure!(args.rounds > 0, "--rounds must be 1 or more");
+    let effort = Effort::new(&args);
     let wanted: Vec<_> = PARTS
         .iter()
-        .filter(|(name, _)| args.only.as_deref().is_none_or(|only| only == *name))
+        .filter(|(name, rows, _)| effort.wants(name) || rows.iter().any(|row| effort.wants(row)))
         .collect();
     ensure!(
         !wanted.is_empty(),
         "--only takes one of: {}",
-        PARTS.map(|(name, _)| name).join(", ")
+        PARTS.map(|(name, ..)| name).join(", ")
     );
     let machine = Machine::read()?;
     // Interfaces made here vanish with this process, however it ends.
     nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).context("no network namespace")?;
     veth::ip(&["link", "set", "lo", "up"])?;
-    let effort = Effort::new(&args);
     let mut rows = Rows::default();
-    for (name, measure) in wanted {
+    for (name, _, measure) in wanted {
         measure(&mut rows, &effort).with_context(|| format!("{name}.*"))?;
     }
-    let markdown = machine.markdown(&rows, effort.rounds);
+    ensure!(
+        !rows.is_empty(),
+        "no row is named {}",
+        args.only.unwrap_or_default()
+    );
+    let markdown = machine.markdown(&rows, &effort);
     println!("{markdown}");
     if let Some(path) = args.json {
         let text = serde_json::to_string_pretty(&machine.json(&rows))?;
         write(&path, &text)?;
     }
-    if args.only.is_none() && !args.quick {
+    if effort.only.is_none() && !args.quick {
         write(Path::new("BENCHMARKS.md"), &markdown)?;
     }
     Ok(())

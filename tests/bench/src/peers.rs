@@ -70,12 +70,14 @@ impl Peers {
             .with_context(|| format!("cannot read {}: run `cargo xtask bench`", path.display()))?;
         let mut loader = EbpfLoader::new();
         loader.btf(None);
-        let targets = targets.targets();
-        let targets_len = targets.len() as u32;
-        let name_lines = image.map_or(1, |image| image.table(Table::Names).len() as u32);
+        let count = targets.v4.len() as u32;
+        let step = bench_peers::step(count);
+        let lines = |table| image.map_or(1, |image| image.table(table).len() as u32);
+        let (name_lines, root_lines) = (lines(Table::Names), lines(Table::Ranges4Root));
         loader.override_global("NAME_LINES", &name_lines, true);
-        loader.override_global("TARGETS_LEN", &targets_len, true);
-        loader.map_max_entries("TARGETS", targets_len.max(1));
+        loader.override_global("RANGES4_ROOT_LINES", &root_lines, true);
+        loader.override_global("TARGETS", &count, true);
+        loader.override_global("TARGETS_STEP", &step, true);
         for (table, image) in TABLES.iter().zip(image.iter().cycle()) {
             loader.map_max_entries(table.name(), image.table(*table).len() as u32);
         }
@@ -87,9 +89,6 @@ impl Peers {
                 array(&ebpf, table.name())?,
                 image.table(*table).as_flattened(),
             )?;
-        }
-        if targets_len > 0 {
-            mmap::copy(array(&ebpf, "TARGETS")?, &targets)?;
         }
         fill(&mut ebpf, tries)?;
         for (name, program) in ebpf.programs_mut() {

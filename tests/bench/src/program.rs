@@ -81,6 +81,10 @@ pub(crate) fn measure(rows: &mut Rows, effort: &Effort) -> Result<()> {
     eprintln!("prog: connections and floods");
     stage.connections(rows, effort, &connection)?;
     for names in effort.hosts {
+        let rows_of = ["hello", "hello-quic", "dns-query"].map(|row| format!("prog.{row}.{names}"));
+        if !rows_of.iter().any(|row| effort.wants(row)) {
+            continue;
+        }
         eprintln!("prog: hellos with {names} hosts");
         stage.hellos(rows, effort, *names, &connection)?;
     }
@@ -176,6 +180,10 @@ impl Stage {
     }
 
     fn drops(&mut self, rows: &mut Rows, effort: &Effort, size: u32) -> Result<()> {
+        let name = format!("drop-by-range.{size}");
+        if !effort.wants(&format!("prog.{name}")) {
+            return Ok(());
+        }
         eprintln!("prog: {size} ranges");
         let prefixes = Prefixes::random(size);
         let lists = Lists {
@@ -186,13 +194,9 @@ impl Stage {
         let mut peers = Peers::aiming(&prefixes)?;
         let scene = Scene {
             targets: true,
-            ..Scene::new(
-                &format!("drop-by-range.{size}"),
-                &[frames::datagram(VLAN, 18)],
-                self.flows,
-            )
-            .again(20)
-            .dropped()
+            ..Scene::new(&name, &[frames::datagram(VLAN, 18)], self.flows)
+                .again(20)
+                .dropped()
         };
         self.rounds(rows, effort, &mut peers, &program, &[scene])
     }
@@ -208,7 +212,7 @@ impl Stage {
         scenes: &[Scene],
     ) -> Result<()> {
         for _ in 0..effort.rounds {
-            for scene in scenes {
+            for scene in scenes.iter().filter(|scene| effort.wants(&scene.name)) {
                 let first = if scene.fresh { self.next } else { 0 };
                 self.unmeasured(scene, &scene.before, first, peers, program)?;
                 let play = scene.play(&scene.frames, first);

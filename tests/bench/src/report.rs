@@ -6,6 +6,7 @@ use std::fs;
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
+use crate::Effort;
 use crate::goals;
 use crate::rows::Rows;
 
@@ -49,7 +50,8 @@ impl Machine {
         })
     }
 
-    pub(crate) fn markdown(&self, rows: &Rows, rounds: u32) -> String {
+    pub(crate) fn markdown(&self, rows: &Rows, effort: &Effort) -> String {
+        let rounds = effort.rounds;
         let mut text = format!(
             "# Benchmarks\n\nWritten by `cargo xtask bench`; do not edit.\n\n\
              {}, kernel {}, {} ({} cores), veth, load {} at the start. Medians of {rounds} \
@@ -66,7 +68,7 @@ impl Machine {
             self.cpu,
             self.cores,
             self.load,
-            goals::markdown(rows)
+            goals::markdown(rows, |row| effort.wants(row))
         );
         for (name, unit, spread) in rows.iter() {
             let [median, min, max] = [spread.median, spread.min, spread.max].map(figure);

@@ -36,6 +36,10 @@ impl Rows {
             .push(sample);
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.refused.is_empty()
+    }
+
     /// The row has no figure, and why.
     pub(crate) fn refuse(&mut self, name: &str, why: &str) {
         self.refused.insert(name.to_owned(), why.to_owned());

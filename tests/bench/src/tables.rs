@@ -11,6 +11,16 @@ use crate::workload::{Prefixes, image};
 
 const TABLES: [&str; 5] = ["ranges4", "lpm4", "ranges6", "lpm6", "names"];
 
+/// What the rows' names begin with.
+pub(crate) const ROWS: &[&str] = &[
+    "prog.ranges4",
+    "prog.ranges6",
+    "prog.lpm4",
+    "prog.lpm6",
+    "prog.names",
+    "memory",
+];
+
 pub(crate) fn measure(rows: &mut Rows, effort: &Effort) -> Result<()> {
     let secret = fresh_secret()?;
     for &size in effort.ranges {

@@ -9,7 +9,7 @@ use filter_ebpf::abi::{Secret, Verdict};
 /// The same addresses as prefixes and as ranges.
 #[derive(Default)]
 pub(crate) struct Prefixes {
-    /// First address, bits; none touches another.
+    /// First address, bits; the part of each is its own.
     pub(crate) v4: Vec<(u32, u8)>,
     pub(crate) v6: Vec<(u128, u8)>,
 }
@@ -20,36 +20,20 @@ impl Prefixes {
     /// IPv6 of 40 to 64 bits below 2000::/12.
     pub(crate) fn random(count: u32) -> Self {
         let mut random = Random(u64::from(count));
-        let step4 = 0xdf00_0000 / u64::from(count.max(1));
+        let step4 = bench_peers::step(count);
         let step6 = (1u64 << 52) / u64::from(count.max(1));
         let mut prefixes = Self::default();
-        for number in 0..u64::from(count) {
-            let bits = 24 + random.below(9) as u8;
-            let room = step4.saturating_sub(256).max(1);
-            let address = (0x0100_0000 + number * step4 + 128 + random.below(room)) as u32;
-            prefixes
-                .v4
-                .push((address & (u32::MAX << (32 - bits)), bits));
+        for number in 0..count {
+            let (address, mask) = bench_peers::prefix(number, step4);
+            prefixes.v4.push((address, mask.leading_ones() as u8));
             let bits = 40 + random.below(25) as u8;
-            let upper = (0x2000 << 48) + number * step6 + random.below(step6);
+            let upper = (0x2000 << 48) + u64::from(number) * step6 + random.below(step6);
             let mask = u64::MAX << (64 - bits);
             prefixes.v6.push((u128::from(upper & mask) << 64, bits));
         }
-        prefixes.v4.dedup();
         prefixes.v6.sort_unstable();
         prefixes.v6.dedup();
         prefixes
-    }
-
-    /// A random address of each IPv4 prefix, network byte order.
-    pub(crate) fn targets(&self) -> Vec<u64> {
-        let mut random = Random(4);
-        let target = |&(address, bits): &(u32, u8)| {
-            let target = address + random.below(1 << (32 - bits)) as u32;
-            // The kernel's arrays give each value eight bytes.
-            u64::from(target.to_be())
-        };
-        self.v4.iter().map(target).collect()
     }
 
     /// The same as ranges of category 0.
@@ -98,15 +82,13 @@ pub(crate) fn image(prefixes: &Prefixes, count: u32, secret: &Secret) -> Result<
     })?)
 }
 
-/// A small generator (SplitMix64, Steele 2014): the same rows every time.
+/// A small generator: the same rows every time.
 pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
     pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ mixed >> 31
+        self.0 = self.0.wrapping_add(1);
+        bench_peers::mix(self.0)
     }
 
     pub(crate) fn below(&mut self, bound: u64) -> u64 {

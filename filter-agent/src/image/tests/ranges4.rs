@@ -1,25 +1,35 @@
 use std::net::{IpAddr, Ipv4Addr};
 
-use filter_ebpf::tables::{Table, ranges4};
+use filter_ebpf::tables::{Table, ranges4, sets};
 use proptest::prelude::*;
 
 use super::{Random, image, mask, secret};
+use crate::image::ranges4::by_networks;
+use crate::image::segments::segments;
+use crate::image::sets::Sets;
 use crate::image::{Image, Names, OWN, Ranges};
 
 type Listed = (u32, u32, u8);
 
-fn build(listed: &[Listed]) -> Image {
+fn ranges(listed: &[Listed]) -> Ranges {
     let mut ranges = Ranges::default();
     for &(first, last, category) in listed {
         let address = |bits| IpAddr::V4(Ipv4Addr::from_bits(bits));
         ranges.add(address(first), address(last), category).unwrap();
     }
-    image(Names::new(&secret()), ranges)
+    ranges
+}
+
+fn build(listed: &[Listed]) -> Image {
+    image(Names::new(&secret()), ranges(listed))
 }
 
 fn lookup(image: &Image, address: u32) -> u64 {
     let (root, ranges) = (image.table(Table::Ranges4Root), image.table(Table::Ranges4));
-    mask(image, ranges4::lookup(root, ranges, address))
+    mask(
+        image,
+        ranges4::lookup(root, root.len() as u32, ranges, address),
+    )
 }
 
 fn model(listed: &[Listed], address: u32) -> u64 {
@@ -29,9 +39,15 @@ fn model(listed: &[Listed], address: u32) -> u64 {
         .fold(0, |mask, (_, _, category)| mask | 1 << category)
 }
 
-/// Compares at every edge, beside it, and at some addresses between.
+/// Compares at every edge, beside it, and at some addresses between; with the
+/// networks of few ranges and with those of many.
 fn compare(listed: &[Listed], others: &[u32]) {
     let image = build(listed);
+    let mut sets = Sets::new();
+    let segments = segments(&ranges(listed).v4, &mut sets).unwrap();
+    let (root, ranges) = by_networks(&segments, ranges4::bits(usize::MAX)).unwrap();
+    let sets = sets.table();
+    assert_ne!(root.len(), image.table(Table::Ranges4Root).len());
     let edges = listed.iter().flat_map(|&(first, last, _)| {
         [
             first.wrapping_sub(1),
@@ -48,6 +64,13 @@ fn compare(listed: &[Listed], others: &[u32]) {
             lookup(&image, address),
             model(listed, address),
             "{}",
+            Ipv4Addr::from_bits(address)
+        );
+        let set = ranges4::lookup(&root[..], root.len() as u32, &ranges[..], address);
+        assert_eq!(
+            sets::mask(&sets[..], set),
+            model(listed, address),
+            "{} in smaller networks",
             Ipv4Addr::from_bits(address)
         );
     }

@@ -6,6 +6,8 @@
 //! `send` and `send_flows` send to them, `drive` calls the filter's programs.
 #![no_std]
 #![no_main]
+// Unaligned words; see `filter_ebpf::bpf`.
+#![feature(asm_experimental_arch)]
 
 use aya_ebpf::EbpfContext as _;
 use aya_ebpf::bindings::{BPF_F_MMAPABLE, xdp_action};
@@ -39,16 +41,17 @@ static LPM6: LpmTrie<[u8; 16], u32, 1> = LpmTrie::new();
 #[btf_map]
 static STATE: PerCpuArray<[u64; 2], 1> = PerCpuArray::new();
 
-/// Addresses that `send` sends to, network byte order.
-#[btf_map]
-static TARGETS: Array<u32, 1, MMAPABLE> = Array::new();
-
+/// Lines of `RANGES4_ROOT`.
+#[unsafe(no_mangle)]
+static RANGES4_ROOT_LINES: u32 = 1;
 /// Lines of `NAMES`.
 #[unsafe(no_mangle)]
 static NAME_LINES: u32 = 1;
-/// Entries of `TARGETS`.
+/// Prefixes that `send` sends to, and their step; see the library.
 #[unsafe(no_mangle)]
-static TARGETS_LEN: u32 = 1;
+static TARGETS: u32 = 1;
+#[unsafe(no_mangle)]
+static TARGETS_STEP: u32 = 1;
 
 /// What `drive` and `send_flows` play; written before each run.
 #[repr(C)]
@@ -113,7 +116,11 @@ fn empty(_: XdpContext) -> u32 {
 
 #[xdp]
 fn ranges4(_: XdpContext) -> u32 {
-    question(|random| ranges4::lookup(&Map(&RANGES4_ROOT), &Map(&RANGES4), random as u32) != 0)
+    question(|random| {
+        // SAFETY: a static that outlives the program; the loader writes it.
+        let lines = unsafe { core::ptr::read_volatile(&raw const RANGES4_ROOT_LINES) };
+        ranges4::lookup(&Map(&RANGES4_ROOT), lines, &Map(&RANGES4), random as u32) != 0
+    })
 }
 
 #[xdp]
@@ -181,12 +188,16 @@ fn send(ctx: XdpContext) -> u32 {
 /// without options inside the frame, and adapts the checksum (RFC 1624).
 #[inline(always)]
 fn aim(address: *mut [u8; 4], random: u64) {
-    // SAFETY: a static that outlives the program; the loader writes it.
-    let len = unsafe { core::ptr::read_volatile(&raw const TARGETS_LEN) };
-    let index = ((random >> 32) * u64::from(len)) >> 32;
-    let Some(target) = TARGETS.get(index as u32) else {
-        return;
+    // SAFETY: statics that outlive the program; the loader writes them.
+    let (count, step) = unsafe {
+        (
+            core::ptr::read_volatile(&raw const TARGETS),
+            core::ptr::read_volatile(&raw const TARGETS_STEP),
+        )
     };
+    let number = ((random >> 32) * u64::from(count)) >> 32;
+    let (first, mask) = bench_peers::prefix(number as u32, step);
+    let target = (first | random as u32 & !mask).to_be();
     // SAFETY: by the caller's word; the checksum lies six bytes in front.
     unsafe {
         let old = u32::from_ne_bytes(*address);
@@ -220,7 +231,7 @@ fn drive(ctx: XdpContext) -> u32 {
     let Some(plan) = plan() else {
         return xdp_action::XDP_ABORTED;
     };
-    if plan.frames > 1 && store(&ctx, plan.frame).is_none() {
+    if plan.frames > 1 && show(&ctx, plan.frame).is_none() {
         return xdp_action::XDP_ABORTED;
     }
     if set_client(&ctx, plan.first + plan.flow).is_none() {
@@ -258,7 +269,7 @@ fn plan() -> Option<&'static mut Plan> {
 
 /// Writes frame `number` of the plan over the packet, all but its tail.
 #[inline(always)]
-fn store(ctx: &XdpContext, number: u32) -> Option<()> {
+fn show(ctx: &XdpContext, number: u32) -> Option<()> {
     let frame = FRAMES.get_ptr_mut(number)?;
     // SAFETY: the value has FRAME bytes; the helper checks the packet's end.
     let result = unsafe { bpf_xdp_store_bytes(ctx.as_ptr().cast(), 0, frame.cast(), FRAME as u32) };
@@ -270,17 +281,50 @@ fn store(ctx: &XdpContext, number: u32) -> Option<()> {
 #[inline(always)]
 fn set_client(ctx: &XdpContext, number: u32) -> Option<()> {
     let start = ctx.data();
-    if start + SOURCE_PORT + 2 > ctx.data_end() {
+    if start + SOURCE_PORT + 4 > ctx.data_end() {
         return None;
     }
-    let high = (number >> 15) as u16;
-    // SAFETY: the bytes up to the source port's end lie in the frame; a
-    // tagged IPv4 frame without options has the address in front of it.
+    let middle = (number >> 15 & 0xffff) << 8;
+    let port = (number & 0xffff | 0x8000) << 16;
+    // Whole words: a processor waits where a word is read of which a part was
+    // just written, and a network card writes long before.
+    // SAFETY: the bytes up to the destination port's end lie in the frame; a
+    // tagged IPv4 frame without options has the address in front of it. BPF
+    // needs no alignment.
     unsafe {
-        *((start + SOURCE + 1) as *mut [u8; 2]) = high.to_be_bytes();
-        *((start + SOURCE_PORT) as *mut [u8; 2]) = (number as u16 | 0x8000).to_be_bytes();
+        let address = load(start + SOURCE);
+        store(start + SOURCE, address & 0xff00_00ff | middle);
+        let ports = load(start + SOURCE_PORT);
+        store(start + SOURCE_PORT, ports & 0xffff | port);
     }
     Some(())
+}
+
+/// The number of four bytes of a frame, network byte order.
+///
+/// # Safety
+/// They lie in the frame.
+#[inline(always)]
+unsafe fn load(address: usize) -> u32 {
+    let word: u64;
+    // SAFETY: by contract; LLVM would read byte by byte.
+    unsafe {
+        core::arch::asm!("{0} = *(u32 *)({1} + 0)", out(reg) word, in(reg) address, options(readonly, nostack, preserves_flags));
+    }
+    u32::from_be(word as u32)
+}
+
+/// Writes such a number.
+///
+/// # Safety
+/// As above.
+#[inline(always)]
+unsafe fn store(address: usize, value: u32) {
+    let word = u64::from(value.to_be());
+    // SAFETY: as above.
+    unsafe {
+        core::arch::asm!("*(u32 *)({0} + 0) = {1}", in(reg) address, in(reg) word, options(nostack, preserves_flags));
+    }
 }
 
 /// The next random number of this core.
