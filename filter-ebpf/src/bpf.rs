@@ -73,3 +73,80 @@ pub fn between_one_and<const LIMIT: u32>(len: u32) -> u32 {
     const { assert!(LIMIT.is_power_of_two()) };
     (opaque(u64::from(len.wrapping_sub(1))) as u32 & (LIMIT - 1)) + 1
 }
+
+/// Eight bytes at any address, the first one lowest.
+///
+/// # Safety
+/// Eight bytes behind `from` are readable.
+#[inline(always)]
+pub unsafe fn load(from: *const u8) -> u64 {
+    #[cfg(target_arch = "bpf")]
+    {
+        // LLVM takes an unaligned word apart into bytes; the verifier allows
+        // it on map memory wherever the CPU does.
+        let value: u64;
+        // SAFETY: by contract readable; map memory.
+        unsafe {
+            core::arch::asm!("{0} = *(u64 *)({1} + 0)", out(reg) value, in(reg) from, options(pure, readonly, nostack, preserves_flags));
+        }
+        value
+    }
+    #[cfg(not(target_arch = "bpf"))]
+    // SAFETY: by contract readable.
+    u64::from_le(unsafe { from.cast::<u64>().read_unaligned() })
+}
+
+/// Writes such eight bytes.
+///
+/// # Safety
+/// Eight bytes behind `to` are writable.
+#[inline(always)]
+pub unsafe fn store(to: *mut u8, value: u64) {
+    #[cfg(target_arch = "bpf")]
+    // SAFETY: by contract writable; map memory.
+    unsafe {
+        core::arch::asm!("*(u64 *)({0} + 0) = {1}", in(reg) to, in(reg) value, options(nostack, preserves_flags));
+    }
+    #[cfg(not(target_arch = "bpf"))]
+    // SAFETY: by contract writable.
+    unsafe {
+        to.cast::<u64>().write_unaligned(value.to_le());
+    }
+}
+
+/// 1 where `word` is 0, else 0: without a branch, of which the verifier would
+/// follow both sides. LLVM would make one if it saw the last step.
+#[inline(always)]
+pub fn is_zero(word: u64) -> u32 {
+    1 ^ (opaque(word | word.wrapping_neg()) >> 63) as u32
+}
+
+/// 1 where two numbers are the same, else 0.
+#[inline(always)]
+pub fn equal(a: u32, b: u32) -> u32 {
+    is_zero(u64::from(a ^ b))
+}
+
+/// 1 where `a` is less than `b`, else 0.
+#[inline(always)]
+pub fn less(a: u32, b: u32) -> u32 {
+    (opaque(u64::from(a).wrapping_sub(u64::from(b))) >> 63) as u32
+}
+
+/// Begins to bring a value into the cache. The processor goes on with what
+/// does not need it, so several that are touched one after another take the
+/// time of one.
+#[cfg(target_arch = "bpf")]
+#[inline(always)]
+pub fn touch<T>(value: &T) {
+    // SAFETY: a byte of a value that is borrowed. Not `pure`, or LLVM would
+    // leave out a load that nobody uses.
+    unsafe {
+        core::arch::asm!(
+            "{0} = *(u8 *)({1} + 0)",
+            out(reg) _,
+            in(reg) core::ptr::from_ref(value),
+            options(readonly, nostack, preserves_flags)
+        );
+    }
+}

@@ -1,9 +1,13 @@
 //! A view of one payload, or of a part of it.
 
-use crate::bpf::opaque;
+use crate::bpf::{load, opaque};
 
 /// Most bytes an inspector sees at once.
 pub const CHUNK: usize = 4096;
+
+/// Size of a buffer that holds a chunk, and a word that starts at its last
+/// byte.
+pub const CHUNK_ROOM: usize = CHUNK + 16;
 
 /// Up to [`CHUNK`] bytes of payload.
 ///
@@ -12,14 +16,14 @@ pub const CHUNK: usize = 4096;
 /// LLVM cannot take away.
 #[derive(Clone, Copy)]
 pub struct Chunk<'a> {
-    bytes: &'a [u8; CHUNK],
+    bytes: &'a [u8; CHUNK_ROOM],
     len: u32,
 }
 
 impl<'a> Chunk<'a> {
     /// `len` is cut to [`CHUNK`].
     #[inline(always)]
-    pub fn new(bytes: &'a [u8; CHUNK], len: u32) -> Self {
+    pub fn new(bytes: &'a [u8; CHUNK_ROOM], len: u32) -> Self {
         let len = if len > CHUNK as u32 {
             CHUNK as u32
         } else {
@@ -45,18 +49,23 @@ impl<'a> Chunk<'a> {
     #[inline(always)]
     pub(crate) fn byte(&self, index: u32) -> u64 {
         let index = opaque(u64::from(index)) as usize & (CHUNK - 1);
-        // SAFETY: the mask keeps the index below CHUNK, the buffer's length.
+        // SAFETY: the mask keeps the index inside the buffer.
         u64::from(unsafe { *self.bytes.as_ptr().add(index) })
+    }
+
+    /// The eight bytes from `index` on, likewise, the first one lowest.
+    #[inline(always)]
+    pub(crate) fn word(&self, index: u32) -> u64 {
+        let index = opaque(u64::from(index)) as usize & (CHUNK - 1);
+        // SAFETY: the mask leaves a word of the buffer behind the index.
+        unsafe { load(self.bytes.as_ptr().add(index)) }
     }
 
     /// The four bytes from `index` on as a number, likewise; a caller that
     /// wants fewer takes the upper ones.
     #[inline(always)]
     pub(crate) fn be32(&self, index: u32) -> u64 {
-        (self.byte(index) << 24)
-            | (self.byte(index.wrapping_add(1)) << 16)
-            | (self.byte(index.wrapping_add(2)) << 8)
-            | self.byte(index.wrapping_add(3))
+        self.word(index).swap_bytes() >> 32
     }
 
     /// The byte at `index`, `None` past the end.
@@ -66,7 +75,7 @@ impl<'a> Chunk<'a> {
             return None;
         }
         let index = opaque(u64::from(index)) as usize & (CHUNK - 1);
-        // SAFETY: the mask keeps the index below CHUNK, the buffer's length.
+        // SAFETY: the mask keeps the index inside the buffer.
         Some(unsafe { *self.bytes.as_ptr().add(index) })
     }
 }

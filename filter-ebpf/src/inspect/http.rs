@@ -308,7 +308,11 @@ impl Walk<'_> {
             }
             Stage::BRACKET if is_end => false,
             Stage::AUTHORITY | Stage::BRACKET => {
-                if !state.gather.push(self.name, *self.name_len, byte) {
+                if state
+                    .gather
+                    .push(self.name, *self.name_len, u64::from(byte), 1)
+                    == 0
+                {
                     self.bad_authority();
                 }
                 return;

@@ -19,7 +19,7 @@ pub mod quic;
 mod scan;
 pub mod tls;
 
-pub use chunk::{CHUNK, Chunk};
+pub use chunk::{CHUNK, CHUNK_ROOM, Chunk};
 pub use scan::clear;
 
 use crate::abi::{FlowFlags, Hello, Protocol, Reason};

@@ -3,20 +3,23 @@
 use core::ops::ControlFlow;
 
 use crate::abi::{Hello, NAME_MAX};
-use crate::bpf::{Step, opaque, repeat};
+use crate::bpf::{Step, equal, is_zero, less, load, opaque, repeat, store};
 use crate::inspect::scan::{clear, tail_of};
 
-/// Gathers a name byte by byte and holds every later name against the first:
-/// a hello that names two hosts is judged by neither (T17).
+/// Gathers a name by up to eight bytes at once and holds every later name
+/// against the first: a hello that names two hosts is judged by neither (T17).
+///
+/// All of it is arithmetic on whole words without a branch: the verifier would
+/// follow both sides of each.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]
 pub(crate) struct Gather {
     /// Bytes of the present name so far.
     at: u32,
-    /// Names completed.
+    /// 1: a name is complete.
     names: u32,
-    /// The byte before, to see empty labels.
-    before: u32,
+    /// 1: the byte before was a dot, or there is none; to see empty labels.
+    dot: u32,
     /// 1: the name has a colon, so it must be an IPv6 address.
     colon: u32,
 }
@@ -26,7 +29,7 @@ impl Gather {
     #[inline(always)]
     pub(crate) fn begin(&mut self) {
         self.at = 0;
-        self.before = u32::from(b'.');
+        self.dot = 1;
     }
 
     /// Whether at least one name is complete.
@@ -46,35 +49,67 @@ impl Gather {
         self.colon != 0
     }
 
-    /// Takes the name's next byte; `false` when no host's name has it there,
-    /// or when it differs from the name before.
+    /// Takes the name's next bytes, the first `count` (1 to 8) of `word`, whose
+    /// first one is the lowest; 1, or 0 when no host's name has one of them
+    /// there, or when they differ from the name before.
     ///
     /// Letters, digits, `-`, `.`, and `_`, which hosts in use do have; `:`
     /// for addresses. What else is sent (spaces, NUL, raw UTF-8) would match
     /// no list entry and might mean another host to the server (T16).
     #[inline(always)]
-    pub(crate) fn push(&mut self, name: &mut [u8; NAME_MAX], len: u8, byte: u8) -> bool {
+    pub(crate) fn push(
+        &mut self,
+        name: &mut [u8; NAME_MAX],
+        len: u8,
+        word: u64,
+        count: u32,
+    ) -> u32 {
         let at = self.at;
-        let byte = byte.to_ascii_lowercase();
-        if at >= NAME_MAX as u32 || !is_name_byte(byte) {
-            return false;
-        }
-        self.at = at.wrapping_add(1);
-        let slot = slot(name, at);
-        if self.names != 0 {
-            return if at < u32::from(len) {
-                *slot == byte
-            } else {
-                at == u32::from(len) && byte == b'.'
-            };
-        }
-        if byte == b'.' && self.before == u32::from(b'.') {
-            return false;
-        }
-        self.before = u32::from(byte);
-        self.colon |= u32::from(byte == b':');
-        *slot = byte;
-        true
+        let taken = low_bytes(count);
+        let word = lower(word) & taken;
+        let dots = equal_bytes(word, b'.');
+        // A word that starts at one of the last bytes lies in the word of them.
+        let past = at.wrapping_sub(LAST_WORD) & less(LAST_WORD, at).wrapping_neg();
+        let place = u64::from(at.wrapping_sub(past));
+        let place = opaque(place) & (NAME_MAX as u64 - 1);
+        let shift = u64::from(at).wrapping_sub(place).wrapping_mul(8) & 63;
+        // SAFETY: `place` is at most LAST_WORD, eight bytes from the end.
+        let (to, kept) = unsafe {
+            let to = name.as_mut_ptr().add(place as usize);
+            (to, load(to))
+        };
+
+        let doubled = dots & (dots << 8 | u64::from(self.dot) << 7);
+        let as_first = is_zero(doubled);
+
+        // The name before has so many bytes left here, and perhaps a dot at
+        // its end that was stripped.
+        let len = u32::from(len);
+        let left = len.wrapping_sub(at) & less(at, len).wrapping_neg();
+        let left = left & less(left, 8).wrapping_neg() | 8 & less(7, left).wrapping_neg();
+        let differs = (kept >> shift ^ word) & taken & low_bytes(left);
+        let dot_behind = (dots >> (left.wrapping_mul(8).wrapping_add(7) & 63)) as u32
+            & equal(count, left.wrapping_add(1))
+            & equal(at.wrapping_add(left), len);
+        let repeats = is_zero(differs) & (less(count, left.wrapping_add(1)) | dot_behind);
+
+        let first = 1 ^ self.names;
+        let fine = (first & as_first | self.names & repeats)
+            & is_zero(!name_bytes(word) & taken & HIGH)
+            & less(at.wrapping_add(count), NAME_MAX as u32 + 1);
+        let colons = equal_bytes(word, b':') & taken;
+        self.at = at.wrapping_add(count);
+        self.dot = (dots >> (count.wrapping_mul(8).wrapping_sub(1) & 63)) as u32 & 1;
+        self.colon |= first & (1 ^ is_zero(colons));
+        let written = kept & (1u64 << shift).wrapping_sub(1) | word << shift;
+        // SAFETY: as above.
+        unsafe {
+            store(
+                to,
+                kept ^ (kept ^ written) & u64::from(first).wrapping_neg(),
+            )
+        };
+        fine
     }
 
     /// The name is complete; one trailing dot is stripped. `false` when
@@ -86,7 +121,7 @@ impl Gather {
             return at >= u32::from(*len);
         }
         let mut kept = at;
-        if self.before == u32::from(b'.') && at != 0 {
+        if self.dot != 0 && at != 0 {
             kept = at.wrapping_sub(1);
             *slot(name, kept) = 0;
         }
@@ -370,16 +405,64 @@ fn slot(name: &mut [u8; NAME_MAX], at: u32) -> &mut u8 {
     unsafe { &mut *name.as_mut_ptr().add(at) }
 }
 
+/// Where the last whole word of a name lies.
+const LAST_WORD: u32 = NAME_MAX as u32 - 8;
+/// The lowest and the highest bit of each of eight bytes.
+const LOW: u64 = 0x0101_0101_0101_0101;
+const HIGH: u64 = LOW << 7;
+
+/// All bits of the first `count` bytes, at most 8.
 #[inline(always)]
-fn is_name_byte(byte: u8) -> bool {
-    /// One bit per ASCII byte: `-` `.` `0`–`9` `:`.
-    const LOW: u64 = (1 << b'-') | (1 << b'.') | (0x7ff << b'0');
-    /// `_` `a`–`z`.
-    const HIGH: u64 = (1 << (b'_' - 64)) | (0x3ff_ffff << (b'a' - 64));
-    let bits = match byte >> 6 {
-        0 => LOW,
-        1 => HIGH,
-        _ => 0,
-    };
-    (bits >> (byte & 63)) & 1 != 0
+fn low_bytes(count: u32) -> u64 {
+    let half = count.wrapping_mul(4) & 63;
+    !(u64::MAX << half << half)
+}
+
+/// In the highest bit of each byte whether its lower seven are at least
+/// `least`; the other bits mean nothing.
+#[inline(always)]
+fn at_least(word: u64, least: u8) -> u64 {
+    (word & !HIGH).wrapping_add(LOW.wrapping_mul(0x80 - u64::from(least)))
+}
+
+/// The highest bit of each byte that lies in one of the ranges from an element
+/// of `edges` up to the next one, without it. They ascend: a byte in a range
+/// has passed an odd number of them.
+#[inline(always)]
+fn within<const N: usize>(word: u64, edges: [u8; N]) -> u64 {
+    let mut passed = 0;
+    for edge in edges {
+        passed ^= at_least(word, edge);
+    }
+    passed & !word & HIGH
+}
+
+#[inline(always)]
+fn equal_bytes(word: u64, byte: u8) -> u64 {
+    within(word, [byte, byte + 1])
+}
+
+/// Capitals of ASCII as small letters.
+#[inline(always)]
+fn lower(word: u64) -> u64 {
+    word | within(word, [b'A', b'Z' + 1]) >> 2
+}
+
+/// The highest bit of each byte that names have: `-` `.` `0`–`9` `:` `_`
+/// `a`–`z`.
+#[inline(always)]
+fn name_bytes(word: u64) -> u64 {
+    within(
+        word,
+        [
+            b'-',
+            b'.' + 1,
+            b'0',
+            b':' + 1,
+            b'_',
+            b'_' + 1,
+            b'a',
+            b'z' + 1,
+        ],
+    )
 }

@@ -270,7 +270,12 @@ impl Walk<'_> {
 
     #[inline(always)]
     fn push(&mut self, byte: u8) {
-        if !self.state.gather.push(self.name, *self.name_len, byte) {
+        if self
+            .state
+            .gather
+            .push(self.name, *self.name_len, u64::from(byte), 1)
+            == 0
+        {
             self.fail(Reason::Malformed);
         }
     }

@@ -10,7 +10,7 @@
 use core::ops::ControlFlow;
 
 use crate::abi::{FlowFlags, Hello, NAME_MAX, Reason};
-use crate::bpf::{Step, repeat};
+use crate::bpf::{Step, less, opaque, repeat};
 use crate::inspect::name::{Gather, LITERAL_STATE};
 use crate::inspect::scan::{STATE, state_of};
 use crate::inspect::{CHUNK, Chunk, Finding, Outcome, Progress};
@@ -21,7 +21,10 @@ const MAX_IDLE_RECORDS: u8 = 8;
 /// Largest fragment of a record, with the slack of RFC 5246 §6.2.3.
 const MAX_RECORD: u32 = 16384 + 2048;
 /// Name bytes taken per step.
-const NAME_STEP: u32 = 8;
+const NAME_STEP: u32 = 32;
+/// Extensions passed over per step, which as a step of its own would cost a
+/// call each.
+const PASSED: u32 = 16;
 
 /// Feeds the next bytes of a TCP stream whose first byte [`super::sniff`]
 /// took for TLS.
@@ -95,6 +98,24 @@ fn walk(hello: &mut Hello, chunk: &Chunk<'_>, record_left: u32, from: u32) -> Pr
     }
 }
 
+/// server_name (RFC 6066 §3).
+const SERVER_NAME: u32 = 0;
+/// RFC 8446 §4.2.10.
+const EARLY_DATA: u32 = 42;
+/// encrypted_client_hello (RFC 9849 §5), and the encrypted_server_name of its
+/// drafts before 2020.
+const ECH: u32 = 0xfe0d;
+const ESNI: u32 = 0xffce;
+
+/// Of [`State::flags`]: the hello announced early data.
+const EARLY: u8 = 1;
+
+/// Whether more than the length of such an extension is wanted.
+#[inline(always)]
+fn is_read(kind: u32) -> bool {
+    matches!(kind, SERVER_NAME | EARLY_DATA | ECH | ESNI)
+}
+
 /// What the field that is read next is.
 struct Stage;
 
@@ -147,7 +168,7 @@ struct State {
     header_len: u8,
     stage: u8,
     idle_records: u8,
-    /// `FlowFlags::ECH` once it was seen.
+    /// `FlowFlags::ECH` and [`EARLY`], once seen.
     flags: u8,
     /// 1: the first record header was read.
     begun: u8,
@@ -157,11 +178,9 @@ struct State {
     is_tls: u8,
     /// What a complete hello told, with what comes behind it being read.
     found: u8,
-    /// 1: it announced early data (RFC 8446 §4.2.10).
-    early: u8,
     /// 1: the present hello named a host.
     named: u8,
-    reserved: [u8; 2],
+    reserved: [u8; 3],
 }
 
 // What comes behind a hello is read on when its name was read as an address.
@@ -190,9 +209,15 @@ impl Step for Walk<'_> {
         }
         if self.state.record_left == 0 {
             self.record_header(at, left);
-            return ControlFlow::Continue(());
         }
-        self.handshake(at, min(self.state.record_left, left));
+        let at = self.state.at_chunk;
+        let left = self.chunk.len().wrapping_sub(at);
+        if self.state.record_left != 0 && left != 0 && !self.state.outcome.is_final() {
+            self.handshake(at, min(self.state.record_left, left));
+        }
+        if self.state.at_chunk >= self.chunk.len() {
+            return ControlFlow::Break(());
+        }
         ControlFlow::Continue(())
     }
 }
@@ -242,7 +267,7 @@ impl Walk<'_> {
             20 | 21 | 24 => state.record_skip = length,
             // Early data, which a server that asks for another hello passes
             // over; without it the last hello is through.
-            23 if state.early != 0 && state.found != 0 => state.record_skip = length,
+            23 if state.flags & EARLY != 0 && state.found != 0 => state.record_skip = length,
             _ => return self.contradiction(),
         }
         if length > MAX_RECORD {
@@ -263,6 +288,91 @@ impl Walk<'_> {
     /// be skipped, then the field.
     #[inline(always)]
     fn handshake(&mut self, at: u32, avail: u32) {
+        let mut taken = 0;
+        if self.state.stage == Stage::MESSAGE && self.state.need == 4 && self.state.skip == 0 {
+            taken = self.opening(at, avail);
+        }
+        let (at, avail) = (at.wrapping_add(taken), avail.wrapping_sub(taken));
+        if self.state.stage == Stage::EXTENSION && self.state.need == 4 {
+            taken = self.pass_extensions(at, avail);
+        } else {
+            taken = 0;
+        }
+        self.field_by_field(at.wrapping_add(taken), avail.wrapping_sub(taken));
+    }
+
+    /// Takes all that comes before the extensions at once, if it is there and
+    /// its lengths fit; says how many bytes that were. What does not fit is
+    /// told apart field by field.
+    #[inline(always)]
+    fn opening(&mut self, at: u32, avail: u32) -> u32 {
+        let head = self.chunk.be32(at) as u32;
+        let end = head & 0xff_ffff;
+        // Behind the message's head version and random, then a session id,
+        // ciphers and compression methods by their lengths (RFC 8446 §4.1.2).
+        let ciphers = 4 + 34 + 1 + self.byte(at, 4 + 34);
+        let compression = ciphers.wrapping_add(2 + self.short(at, ciphers));
+        let extensions = compression.wrapping_add(1 + self.byte(at, compression));
+        let body = extensions.wrapping_sub(2);
+        let extensions_end = body.wrapping_add(self.short(at, extensions));
+        // Where a length lies past `avail` it is any number, and all that
+        // follow from it lie behind it.
+        let fits = body.wrapping_add(4) <= avail
+            && body.wrapping_add(4) <= extensions_end
+            && extensions_end <= end;
+        if head >> 24 != 1 || !fits {
+            return 0;
+        }
+        let state = &mut *self.state;
+        state.is_tls = 1;
+        state.named = 0;
+        state.message_end = end;
+        state.extensions_end = extensions_end;
+        state.stage = Stage::EXTENSION;
+        let taken = body.wrapping_add(4);
+        self.advance(at.wrapping_add(taken), taken);
+        self.state.at = body;
+        taken
+    }
+
+    #[inline(always)]
+    fn byte(&self, at: u32, offset: u32) -> u32 {
+        self.chunk.byte(at.wrapping_add(offset)) as u32
+    }
+
+    #[inline(always)]
+    fn short(&self, at: u32, offset: u32) -> u32 {
+        self.chunk.be32(at.wrapping_add(offset)) as u32 >> 16
+    }
+
+    /// Passes over extensions of which only the length is wanted, and that are
+    /// not the last; says how many of the bytes here that took.
+    #[inline(always)]
+    fn pass_extensions(&mut self, at: u32, avail: u32) -> u32 {
+        let rest = self.state.extensions_end.wrapping_sub(self.state.at);
+        let mut next = self.state.skip;
+        let mut passed = 0;
+        while passed < PASSED {
+            let behind = next.wrapping_add(4);
+            if behind > avail {
+                break;
+            }
+            let head = self.chunk.be32(at.wrapping_add(next)) as u32;
+            let (kind, behind) = (head >> 16, behind.wrapping_add(head & 0xffff));
+            if is_read(kind) || behind.wrapping_add(4) > rest {
+                break;
+            }
+            next = behind;
+            passed += 1;
+        }
+        let taken = min(next, avail);
+        self.state.skip = next.wrapping_sub(taken);
+        self.advance(at.wrapping_add(taken), taken);
+        taken
+    }
+
+    #[inline(always)]
+    fn field_by_field(&mut self, at: u32, avail: u32) {
         let state = &mut *self.state;
         let skipped = min(state.skip, avail);
         state.skip = state.skip.wrapping_sub(skipped);
@@ -363,22 +473,15 @@ impl Walk<'_> {
             return self.contradiction();
         }
         match kind {
-            0 => {
+            SERVER_NAME => {
                 let end = state.extension_end;
-                self.then(Stage::NAME_LIST, 0, 2, end);
+                return self.then(Stage::NAME_LIST, 0, 2, end);
             }
-            // encrypted_client_hello (RFC 9849 §5), and the
-            // encrypted_server_name of its drafts before 2020.
-            0xfe0d | 0xffce => {
-                state.flags |= FlowFlags::ECH;
-                self.next_extension(length);
-            }
-            42 => {
-                state.early = 1;
-                self.next_extension(length);
-            }
-            _ => self.next_extension(length),
+            ECH | ESNI => state.flags |= FlowFlags::ECH,
+            EARLY_DATA => state.flags |= EARLY,
+            _ => {}
         }
+        self.next_extension(length);
     }
 
     #[inline(always)]
@@ -401,13 +504,22 @@ impl Walk<'_> {
 
     #[inline(always)]
     fn name_bytes(&mut self, at: u32, taken: u32) {
-        let mut fine = true;
-        for i in 0..NAME_STEP {
-            if i < taken {
-                let byte = self.chunk.byte(at.wrapping_add(i)) as u8;
-                fine &= self.state.gather.push(self.name, *self.name_len, byte);
-            }
+        // A copy, which stays in registers.
+        let mut gather = self.state.gather;
+        let len = *self.name_len;
+        let mut fine = 1;
+        let mut left = taken;
+        let mut at = at;
+        let mut words = 0;
+        while words < NAME_STEP / 8 && left != 0 {
+            let count = left ^ (left ^ 8) & less(8, left).wrapping_neg();
+            fine &= gather.push(self.name, len, self.chunk.word(at), count);
+            at = at.wrapping_add(count);
+            left = left.wrapping_sub(count);
+            words += 1;
         }
+        self.state.gather = gather;
+        let mut fine = opaque(u64::from(fine)) != 0;
         self.state.need = self.state.need.wrapping_sub(taken);
         if self.state.need == 0 && fine {
             fine = self.state.gather.end(self.name, self.name_len);
@@ -473,7 +585,7 @@ impl Walk<'_> {
             FlowFlags::UNNAMED
         };
         let before = state.found;
-        state.found = state.flags | named;
+        state.found = state.flags & FlowFlags::ECH | named;
         if before == 0 {
             state.stage = Stage::MESSAGE;
             state.skip = state.message_end.wrapping_sub(state.at);

@@ -8,7 +8,7 @@ use filter_ebpf::{
     abi::{CONTENT, CONTENT_STEP, Flow, FlowFlags, Reason, Tail, Verdict},
     bpf::{Step, opaque, repeat},
     frame::{MetaFlags, tcp_flags},
-    inspect::CHUNK,
+    inspect::CHUNK_ROOM,
     judge::{NO_CATEGORY, Row},
 };
 
@@ -121,7 +121,7 @@ fn is_behind(flow: &Flow, s: &Scratch) -> bool {
 }
 
 struct Compare<'a> {
-    new: &'a [u8; CHUNK],
+    new: &'a [u8; CHUNK_ROOM],
     old: &'a [u8; CONTENT + CONTENT_STEP],
     at: u32,
     index: u32,

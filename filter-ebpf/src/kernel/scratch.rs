@@ -3,7 +3,7 @@
 use filter_ebpf::{
     abi::{Event, Flow, Hello, Reason, Verdict},
     frame::Meta,
-    inspect::CHUNK,
+    inspect::CHUNK_ROOM,
     judge::{Opinion, Row},
     tables::hash::Suffixes,
 };
@@ -100,7 +100,7 @@ pub(crate) struct Scratch {
     pub(crate) flow: Flow,
     pub(crate) hello: Hello,
     pub(crate) event: Event,
-    pub(crate) chunk: [u8; CHUNK],
+    pub(crate) chunk: [u8; CHUNK_ROOM],
     pub(crate) reply: [u8; REPLY],
 }
 

@@ -177,7 +177,7 @@ mod tests {
 
     use super::*;
     use crate::abi::{Hello, Pod as _};
-    use crate::inspect::{CHUNK, Progress, dns};
+    use crate::inspect::{CHUNK_ROOM, Progress, dns};
 
     /// One's complement sum of 16-bit words as they lie in memory.
     fn sum(bytes: &[u8], len: u32, seed: u32) -> u32 {
@@ -223,7 +223,7 @@ mod tests {
 
     /// The reply from its IP header on.
     fn reply(question: &[u8], what: Answer, ipv6: bool) -> Option<Vec<u8>> {
-        let mut bytes = Box::new([0xa5; CHUNK]);
+        let mut bytes = Box::new([0xa5; CHUNK_ROOM]);
         bytes[..question.len()].copy_from_slice(question);
         let chunk = Chunk::new(&bytes, question.len() as u32);
         let mut hello = Hello::from_bytes(&[0; size_of::<Hello>()]).unwrap();

@@ -1,7 +1,7 @@
 //! The inspectors as the kernel runs them.
 
 use filter_ebpf::abi::{CONTENT_STEP, FlowFlags, Hello, Reason};
-use filter_ebpf::inspect::{CHUNK, Chunk, Progress, feed};
+use filter_ebpf::inspect::{CHUNK, CHUNK_ROOM, Chunk, Progress, feed};
 
 /// What a stream told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub struct Judged {
 pub fn judge(stream: &[u8], cuts: &[usize]) -> Judged {
     let mut hello = Hello::EMPTY;
     // Not zeros: what lies behind a chunk's end must not matter.
-    let mut buffer = [0xa5; CHUNK];
+    let mut buffer = [0xa5; CHUNK_ROOM];
     let mut consumed = 0;
     let ends = cuts.iter().copied().chain([stream.len()]);
     for end in ends {
@@ -65,7 +65,7 @@ pub fn judge(stream: &[u8], cuts: &[usize]) -> Judged {
 #[must_use]
 pub fn judge_segments(segments: &[&[u8]]) -> (usize, Answer) {
     let mut hello = Hello::EMPTY;
-    let mut buffer = [0xa5; CHUNK];
+    let mut buffer = [0xa5; CHUNK_ROOM];
     for (index, segment) in segments.iter().enumerate() {
         let mut left = *segment;
         while !left.is_empty() {

@@ -2,7 +2,7 @@
 
 use filter_ebpf::abi::{CONTENT_STEP, FlowFlags, Hello, NAME_MAX, Reason, Verdict};
 use filter_ebpf::inspect::dns::{Bucket, Framing, feed, is_long};
-use filter_ebpf::inspect::{CHUNK, Chunk, Progress, name};
+use filter_ebpf::inspect::{CHUNK_ROOM, Chunk, Progress, name};
 use filter_ebpf::judge::{NO_CATEGORY, Opinion};
 
 use super::{Found, Policy, Said};
@@ -108,8 +108,8 @@ impl<'a> Queries<'a> {
 }
 
 /// A buffer whose bytes behind the piece are no zeros.
-fn filled(piece: &[u8]) -> [u8; CHUNK] {
-    let mut buffer = [0xa5; CHUNK];
+fn filled(piece: &[u8]) -> [u8; CHUNK_ROOM] {
+    let mut buffer = [0xa5; CHUNK_ROOM];
     buffer[..piece.len()].copy_from_slice(piece);
     buffer
 }

@@ -3,7 +3,7 @@
 use filter_ebpf::abi::{CONTENT_STEP, FlowFlags, Hello, Protocol, Reason, Verdict};
 use filter_ebpf::frame::is_tcp_tunnel;
 use filter_ebpf::inspect::plain::restarts;
-use filter_ebpf::inspect::{CHUNK, Chunk, Finding, Progress, http, name, plain, sniff, tls};
+use filter_ebpf::inspect::{CHUNK_ROOM, Chunk, Finding, Progress, http, name, plain, sniff, tls};
 use filter_ebpf::judge::Opinion;
 
 use super::{Found, Policy, Said};
@@ -33,7 +33,7 @@ pub(super) struct Stream {
     flow: Option<Flow>,
     /// Bytes before the next segment.
     at: usize,
-    chunk: Box<[u8; CHUNK]>,
+    chunk: Box<[u8; CHUNK_ROOM]>,
 }
 
 /// A segment on its way.
@@ -53,7 +53,7 @@ impl Stream {
             flow: None,
             at: 0,
             // What lies behind a piece must not matter.
-            chunk: Box::new([0xa5; CHUNK]),
+            chunk: Box::new([0xa5; CHUNK_ROOM]),
         }
     }
 

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::abi::Pod as _;
+use crate::inspect::CHUNK_ROOM;
 
 /// A name with type and length, or why there is none.
 type Asked = Result<(String, u16, u32), Reason>;
@@ -23,7 +24,7 @@ fn text(hello: &Hello) -> String {
 /// All that `pieces` of a datagram or stream ask for.
 fn ask(pieces: &[&[u8]], framing: Framing) -> Vec<Asked> {
     let mut hello = fresh();
-    let mut buffer = Box::new([0xa5; CHUNK]);
+    let mut buffer = Box::new([0xa5; CHUNK_ROOM]);
     let mut asked = Vec::new();
     for piece in pieces {
         buffer[..piece.len()].copy_from_slice(piece);

@@ -1,16 +1,15 @@
 //! Bytes that are read and written eight at a time at any offset.
 
 use crate::{
-    bpf::opaque,
-    inspect::{CHUNK, Chunk},
+    bpf::{load, opaque, store},
+    inspect::{CHUNK, CHUNK_ROOM, Chunk},
 };
 
 /// [`CHUNK`] bytes and room for a word that starts at the last of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C, align(8))]
 pub struct Buffer {
-    pub bytes: [u8; CHUNK],
-    pub slack: [u8; 16],
+    pub bytes: [u8; CHUNK_ROOM],
 }
 
 impl Buffer {
@@ -24,7 +23,7 @@ impl Buffer {
     #[inline(always)]
     pub fn load(&self, at: u32) -> u64 {
         let at = opaque(u64::from(at)) as usize & (CHUNK - 1);
-        // SAFETY: the mask leaves eight bytes of bytes and slack behind `at`.
+        // SAFETY: the mask leaves eight bytes of the buffer behind `at`.
         unsafe { load(core::ptr::from_ref(self).cast::<u8>().add(at)) }
     }
 
@@ -32,7 +31,7 @@ impl Buffer {
     #[inline(always)]
     pub fn store(&mut self, at: u32, value: u64) {
         let at = opaque(u64::from(at)) as usize & (CHUNK - 1);
-        // SAFETY: the mask leaves eight bytes of bytes and slack behind `at`.
+        // SAFETY: the mask leaves eight bytes of the buffer behind `at`.
         unsafe { store(core::ptr::from_mut(self).cast::<u8>().add(at), value) }
     }
 }
@@ -60,41 +59,5 @@ pub(crate) fn copy<T: Copy, const N: usize>(from: &[T; N], to: &mut [T; N]) {
     for (from, to) in from.iter().zip(to) {
         // SAFETY: the reference is valid.
         unsafe { core::ptr::write_volatile(to, *from) };
-    }
-}
-
-/// # Safety
-/// Eight bytes behind `from` are readable.
-#[inline(always)]
-unsafe fn load(from: *const u8) -> u64 {
-    #[cfg(target_arch = "bpf")]
-    {
-        // LLVM takes an unaligned word apart into bytes; the verifier allows
-        // it on map memory wherever the CPU does.
-        let value: u64;
-        // SAFETY: by contract readable; map memory.
-        unsafe {
-            core::arch::asm!("{0} = *(u64 *)({1} + 0)", out(reg) value, in(reg) from, options(pure, readonly, nostack, preserves_flags));
-        }
-        value
-    }
-    #[cfg(not(target_arch = "bpf"))]
-    // SAFETY: by contract readable.
-    u64::from_le(unsafe { from.cast::<u64>().read_unaligned() })
-}
-
-/// # Safety
-/// Eight bytes behind `to` are writable.
-#[inline(always)]
-unsafe fn store(to: *mut u8, value: u64) {
-    #[cfg(target_arch = "bpf")]
-    // SAFETY: by contract writable; map memory.
-    unsafe {
-        core::arch::asm!("*(u64 *)({0} + 0) = {1}", in(reg) to, in(reg) value, options(nostack, preserves_flags));
-    }
-    #[cfg(not(target_arch = "bpf"))]
-    // SAFETY: by contract writable.
-    unsafe {
-        to.cast::<u64>().write_unaligned(value.to_le());
     }
 }

@@ -206,12 +206,12 @@ fn t21_heads_behind_one_another() {
 
 #[test]
 fn t21_a_head_that_goes_on_in_the_next_segment_is_fed_on() {
-    use crate::inspect::{CHUNK, Chunk, Finding, Progress, feed};
+    use crate::inspect::{CHUNK_ROOM, Chunk, Finding, Progress, feed};
     let first = "GET / HTTP/1.1\r\nHost: [2001:db8::1]\r\n\r\n";
     let stream = |second: &str| concat(&[first.as_bytes(), second.as_bytes()]);
     let run = |stream: &[u8], cut: usize| {
         let mut hello = super::fresh();
-        let mut buffer = [0; CHUNK];
+        let mut buffer = [0; CHUNK_ROOM];
         let mut answers = [Progress::More; 2];
         for (piece, answer) in [&stream[..cut], &stream[cut..]].iter().zip(&mut answers) {
             buffer[..piece.len()].copy_from_slice(piece);

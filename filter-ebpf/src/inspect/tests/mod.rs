@@ -3,6 +3,7 @@
 
 mod http;
 mod literal;
+mod name;
 mod plain;
 mod tls;
 
@@ -10,7 +11,7 @@ use std::boxed::Box;
 use std::string::String;
 use std::vec::Vec;
 
-use super::{CHUNK, Chunk, Finding, Progress, feed};
+use super::{CHUNK, CHUNK_ROOM, Chunk, Finding, Progress, feed};
 use crate::abi::{FlowFlags, Hello, Pod as _, Reason};
 
 /// The answer to a stream: a name, why there is none, or that more is needed.
@@ -39,7 +40,7 @@ pub(super) fn fresh() -> Hello {
 /// Feeds `pieces` until the answer is there; also says how many were needed.
 pub(super) fn feed_all<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Answer, usize) {
     let mut hello = fresh();
-    let mut buffer = Box::new([0xa5; CHUNK]);
+    let mut buffer = Box::new([0xa5; CHUNK_ROOM]);
     let mut fed = 0;
     for piece in pieces.flat_map(|piece| piece.chunks(CHUNK)) {
         fed += 1;

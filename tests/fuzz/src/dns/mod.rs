@@ -4,7 +4,7 @@ mod mutate;
 
 use filter_ebpf::abi::{Hello, Reason};
 use filter_ebpf::inspect::dns::{Framing, feed, query};
-use filter_ebpf::inspect::{CHUNK, Chunk, Progress};
+use filter_ebpf::inspect::{CHUNK, CHUNK_ROOM, Chunk, Progress};
 use hickory_proto::op::{Header, MessageType, Query};
 use hickory_proto::serialize::binary::{BinDecodable as _, BinDecoder, DecodeError};
 
@@ -20,7 +20,7 @@ const HEADER: usize = 12;
 /// its last question.
 #[must_use]
 pub fn judge(message: &[u8]) -> (Answer, u16) {
-    let mut buffer = [0xa5; CHUNK];
+    let mut buffer = [0xa5; CHUNK_ROOM];
     let len = message.len().min(CHUNK);
     buffer[..len].copy_from_slice(&message[..len]);
     let mut hello = Hello::EMPTY;
@@ -39,7 +39,7 @@ fn answer(hello: &mut Hello, chunk: &Chunk<'_>, framing: Framing) -> Answer {
 
 /// All answers of a TCP stream, cut before each of `cuts`.
 fn stream(stream: &[u8], cuts: &[usize]) -> Vec<Answer> {
-    let mut buffer = [0xa5; CHUNK];
+    let mut buffer = [0xa5; CHUNK_ROOM];
     let mut hello = Hello::EMPTY;
     let mut answers = Vec::new();
     let mut at = 0;

@@ -8,7 +8,7 @@ mod server;
 
 use filter_ebpf::abi::{Hello, Reason};
 use filter_ebpf::inspect::quic::{Outcome, QuicHello, Scratch, inspect, walk, zeroed};
-use filter_ebpf::inspect::{CHUNK, Progress};
+use filter_ebpf::inspect::{CHUNK, CHUNK_ROOM, Progress};
 
 use crate::Explained;
 use crate::ours::{Answer, told};
@@ -48,7 +48,7 @@ impl Default for Ours {
     fn default() -> Self {
         let mut scratch: Box<Scratch> = Box::new(zeroed());
         // What an earlier datagram left must not matter.
-        scratch.datagram.bytes = [0xa5; CHUNK];
+        scratch.datagram.bytes = [0xa5; CHUNK_ROOM];
         Self {
             scratch,
             hello: Box::new(zeroed()),

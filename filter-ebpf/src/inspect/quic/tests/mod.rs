@@ -11,7 +11,7 @@ use std::vec::Vec;
 
 use super::*;
 use crate::abi::{FlowFlags, Hello};
-use crate::inspect::Progress;
+use crate::inspect::{CHUNK_ROOM, Progress};
 
 pub(super) const V1: u32 = 1;
 pub(super) const V2: u32 = 0x6b33_43cf;
@@ -32,7 +32,7 @@ impl Connection {
 
     pub(super) fn datagram(&mut self, payload: &[u8]) -> Outcome {
         // What an earlier datagram left must not matter.
-        self.scratch.datagram.bytes = [0xa5; CHUNK];
+        self.scratch.datagram.bytes = [0xa5; CHUNK_ROOM];
         self.scratch.datagram.bytes[..payload.len()].copy_from_slice(payload);
         self.scratch.start(payload.len() as u32);
         inspect(&mut self.scratch, &mut self.hello)
