@@ -13,10 +13,11 @@ use filter_ebpf::{
 
 use super::{
     finish::{count, count_category, finish, jump, scratch, tick},
-    lookup,
+    inspect, lookup,
     maps::{OVERRIDE_HEADER, config},
     quic, recent,
     scratch::Scratch,
+    stream,
 };
 
 /// Frames from the LAN trunk.
@@ -68,6 +69,13 @@ pub(crate) fn lan_ingress(ctx: XdpContext) -> u32 {
         }
     }
     s.hash = recent::hash(&s.meta.key);
+    if begins_tls(&view, &s.meta) {
+        // What a hello needs lies in no cache, and one place after the other
+        // would be waited for.
+        recent::expect_hello(s.hash);
+        stream::expect(s.hash);
+        inspect::expect_content();
+    }
     // What an older connection of the same ports was judged to be says
     // nothing about the one that a SYN opens.
     if !opens(&s.meta) {
@@ -81,6 +89,19 @@ pub(crate) fn lan_ingress(ctx: XdpContext) -> u32 {
     }
     begin(s);
     jump(&ctx, Tail::Judge)
+}
+
+/// Whether a segment's first byte is a TLS handshake's (RFC 8446 §5.1), which
+/// few segments behind the hello begin with.
+#[inline(always)]
+fn begins_tls(view: &View, meta: &Meta) -> bool {
+    if meta.key.protocol != 6 || meta.payload_len == 0 {
+        return false;
+    }
+    match view.at::<1>(meta.payload) {
+        Some(first) => first.u8::<0>() == 22,
+        None => false,
+    }
 }
 
 /// Bytes of the frame's first buffer.

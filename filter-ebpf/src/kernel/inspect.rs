@@ -9,7 +9,7 @@ use filter_ebpf::{
         CONTENT, CONTENT_SLOTS, CONTENT_STEP, Content, FlowFlags, Hello, Protocol, Reason, Tail,
         Verdict,
     },
-    bpf::{between_one_and, opaque},
+    bpf::{between_one_and, opaque, touch},
     frame::{is_tcp_tunnel, tcp_flags},
     inspect::{Chunk, Finding, Progress, http, plain, sniff, tls},
     judge::NO_CATEGORY,
@@ -200,6 +200,16 @@ fn hello(s: &mut Scratch) -> Option<&'static mut Hello> {
         s.set(Verdict::Drop, Reason::Internal);
     }
     hello
+}
+
+/// Brings the next slot of contents into the cache.
+#[inline(always)]
+pub(crate) fn expect_content() {
+    if let Some(next) = TICKET.get(0)
+        && let Some(slot) = CONTENTS.get((*next as u32).wrapping_add(1) % CONTENT_SLOTS)
+    {
+        touch(slot);
+    }
 }
 
 /// A new ticket, and its slot emptied.

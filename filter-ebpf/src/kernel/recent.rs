@@ -10,6 +10,7 @@
 use aya_ebpf::btf_maps::Array;
 use filter_ebpf::{
     abi::{Flow, FlowKey, Hello},
+    bpf::touch,
     tables::{
         Line,
         recent::{self, WAYS, fingerprint, same},
@@ -47,6 +48,22 @@ pub(crate) fn hash(key: &FlowKey) -> u64 {
         None => [0; 2],
     };
     recent::hash(key, secret)
+}
+
+/// Brings what a hello of this connection is kept in into the cache: the tags
+/// of the hello, and the translations of the pages where it and its flow will
+/// be written, each of which holds a whole set.
+#[inline(always)]
+pub(crate) fn expect_hello(hash: u64) {
+    if let Some(tags) = HELLO_TAGS.get(hello_set(hash)) {
+        touch(tags);
+    }
+    if let Some(hello) = HELLOS.get(hello_set(hash) * WAYS) {
+        touch(hello);
+    }
+    if let Some(flow) = FLOWS.get(flow_set(hash) * WAYS) {
+        touch(flow);
+    }
 }
 
 /// The flow of this packet, and its place in `s`.

@@ -5,6 +5,8 @@
 //! store for a SYN-ACK, nothing to insert, so a flood of connections costs
 //! neither memory nor the hellos in progress.
 
+use filter_ebpf::bpf::touch;
+
 use super::maps::{STARTS, config};
 
 /// Slots of `STARTS`: 2 MiB.
@@ -33,6 +35,14 @@ pub(crate) fn start(hash: u64) -> Option<u32> {
         return None;
     }
     Some(slot as u32)
+}
+
+/// Brings a stream's note into the cache.
+#[inline(always)]
+pub(crate) fn expect(hash: u64) {
+    if let Some(slot) = STARTS.get(place(hash).0) {
+        touch(slot);
+    }
 }
 
 /// Whether a segment comes too late to begin a stream. A connection that was
