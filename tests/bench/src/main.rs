@@ -97,6 +97,14 @@ impl Effort {
         }
     }
 
+    /// Whether one of these rows of a part was asked for, with `size` behind
+    /// their names: they are measured together.
+    pub(crate) fn wants_any(&self, part: &str, names: &[&str], size: u32) -> bool {
+        names
+            .iter()
+            .any(|name| self.wants(&format!("{part}.{name}.{size}")))
+    }
+
     /// Whether a row, or one of the rows below a part of its name, was asked
     /// for.
     pub(crate) fn wants(&self, row: &str) -> bool {

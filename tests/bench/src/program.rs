@@ -81,8 +81,7 @@ pub(crate) fn measure(rows: &mut Rows, effort: &Effort) -> Result<()> {
     eprintln!("prog: connections and floods");
     stage.connections(rows, effort, &connection)?;
     for names in effort.hosts {
-        let rows_of = ["hello", "hello-quic", "dns-query"].map(|row| format!("prog.{row}.{names}"));
-        if !rows_of.iter().any(|row| effort.wants(row)) {
+        if !effort.wants_any("prog", &["hello", "hello-quic", "dns-query"], *names) {
             continue;
         }
         eprintln!("prog: hellos with {names} hosts");

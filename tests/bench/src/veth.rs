@@ -23,31 +23,32 @@ use crate::workload::{self, Prefixes};
 
 const BURST: u32 = 64_000;
 
+/// Rows that are measured together, for their ratios.
+const DROPS: &[&str] = &[
+    "drop",
+    "lpm",
+    "nft",
+    "ipset",
+    "ours",
+    "ours-against-drop",
+    "ours-against-lpm",
+    "ours-against-nft",
+    "ours-against-ipset",
+    "drop-against-lpm",
+    "drop-against-nft",
+    "drop-against-ipset",
+];
+const FORWARDS: &[&str] = &["pass", "forward", "forward-against-pass"];
+
 pub(crate) fn measure(rows: &mut Rows, effort: &Effort) -> Result<()> {
     for &size in effort.ranges {
-        // Rows of drops are measured together, for their ratios.
-        let pairs = ["drop", "lpm", "nft", "ipset"];
-        let ratios = pairs.map(|pair| format!("veth.ours-against-{pair}.{size}"));
-        let rows_of = pairs.map(|pair| format!("veth.{pair}.{size}"));
-        let ours = format!("veth.ours.{size}");
-        if !rows_of
-            .iter()
-            .chain(&ratios)
-            .chain([&ours])
-            .any(|row| effort.wants(row))
-        {
-            continue;
+        if effort.wants_any("veth", DROPS, size) {
+            eprintln!("veth: dropping by {size} ranges");
+            drops(rows, effort, size)?;
         }
-        eprintln!("veth: dropping by {size} ranges");
-        drops(rows, effort, size)?;
     }
-    let names = ["pass", "forward", "forward-against-pass"];
-    if names.iter().any(|name| {
-        effort
-            .flows
-            .iter()
-            .any(|flows| effort.wants(&format!("veth.{name}.{flows}")))
-    }) {
+    let wanted = |flows: &u32| effort.wants_any("veth", FORWARDS, *flows);
+    if effort.flows.iter().any(wanted) {
         eprintln!("veth: forwarding");
         forwards(rows, effort)?;
     }

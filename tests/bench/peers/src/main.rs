@@ -6,8 +6,6 @@
 //! `send` and `send_flows` send to them, `drive` calls the filter's programs.
 #![no_std]
 #![no_main]
-// Unaligned words; see `filter_ebpf::bpf`.
-#![feature(asm_experimental_arch)]
 
 use aya_ebpf::EbpfContext as _;
 use aya_ebpf::bindings::{BPF_F_MMAPABLE, xdp_action};
@@ -15,6 +13,7 @@ use aya_ebpf::btf_maps::{Array, LpmTrie, PerCpuArray, ProgramArray, lpm_trie::Ke
 use aya_ebpf::helpers::generated::bpf_xdp_store_bytes;
 use aya_ebpf::macros::{btf_map, xdp};
 use aya_ebpf::programs::XdpContext;
+use filter_ebpf::bpf::{load, store};
 use filter_ebpf::tables::{Line, Lines, names, ranges4, ranges6};
 
 const MMAPABLE: usize = BPF_F_MMAPABLE as usize;
@@ -281,50 +280,24 @@ fn show(ctx: &XdpContext, number: u32) -> Option<()> {
 #[inline(always)]
 fn set_client(ctx: &XdpContext, number: u32) -> Option<()> {
     let start = ctx.data();
-    if start + SOURCE_PORT + 4 > ctx.data_end() {
+    if start + SOURCE_PORT + 8 > ctx.data_end() {
         return None;
     }
-    let middle = (number >> 15 & 0xffff) << 8;
-    let port = (number & 0xffff | 0x8000) << 16;
+    let middle = u64::from(((number >> 15) as u16).to_be()) << 8;
+    let port = u64::from((number as u16 | 0x8000).to_be());
+    let (address, ports) = (
+        (start + SOURCE) as *mut u8,
+        (start + SOURCE_PORT) as *mut u8,
+    );
     // Whole words: a processor waits where a word is read of which a part was
     // just written, and a network card writes long before.
-    // SAFETY: the bytes up to the destination port's end lie in the frame; a
-    // tagged IPv4 frame without options has the address in front of it. BPF
-    // needs no alignment.
+    // SAFETY: the eight bytes from the source port on lie in the frame; a
+    // tagged IPv4 frame without options has the addresses in front of them.
     unsafe {
-        let address = load(start + SOURCE);
-        store(start + SOURCE, address & 0xff00_00ff | middle);
-        let ports = load(start + SOURCE_PORT);
-        store(start + SOURCE_PORT, ports & 0xffff | port);
+        store(address, load(address) & !0xff_ff00 | middle);
+        store(ports, load(ports) & !0xffff | port);
     }
     Some(())
-}
-
-/// The number of four bytes of a frame, network byte order.
-///
-/// # Safety
-/// They lie in the frame.
-#[inline(always)]
-unsafe fn load(address: usize) -> u32 {
-    let word: u64;
-    // SAFETY: by contract; LLVM would read byte by byte.
-    unsafe {
-        core::arch::asm!("{0} = *(u32 *)({1} + 0)", out(reg) word, in(reg) address, options(readonly, nostack, preserves_flags));
-    }
-    u32::from_be(word as u32)
-}
-
-/// Writes such a number.
-///
-/// # Safety
-/// As above.
-#[inline(always)]
-unsafe fn store(address: usize, value: u32) {
-    let word = u64::from(value.to_be());
-    // SAFETY: as above.
-    unsafe {
-        core::arch::asm!("*(u32 *)({0} + 0) = {1}", in(reg) address, in(reg) word, options(nostack, preserves_flags));
-    }
 }
 
 /// The next random number of this core.
