@@ -136,9 +136,11 @@ pub fn less(a: u32, b: u32) -> u32 {
 /// Begins to bring a value into the cache. The processor goes on with what
 /// does not need it, so several that are touched one after another take the
 /// time of one.
-#[cfg(target_arch = "bpf")]
 #[inline(always)]
 pub fn touch<T>(value: &T) {
+    #[cfg(not(target_arch = "bpf"))]
+    let _ = value;
+    #[cfg(target_arch = "bpf")]
     // SAFETY: a byte of a value that is borrowed. Not `pure`, or LLVM would
     // leave out a load that nobody uses.
     unsafe {

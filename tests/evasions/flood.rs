@@ -1,9 +1,9 @@
 //! T23: floods. Memory is bounded, what is established goes on, and what is
 //! pushed out of a table is never taken for judged.
 
-use filter_ebpf::abi::{Reason, Verdict};
-use filter_tests::frames::{ACK, PSH, SYN, fragment, tagged, tcp, udp};
-use filter_tests::small_school::{Loaded, School};
+use filter_ebpf::abi::{Reason, Span, Verdict};
+use filter_tests::frames::{ACK, PSH, SYN, fragment, ip, tagged, tcp, udp};
+use filter_tests::small_school::{Loaded, School, room};
 use nix::sched::{CpuSet, sched_getcpu, sched_setaffinity};
 use nix::unistd::Pid;
 
@@ -187,6 +187,124 @@ fn t23_connections_without_a_start() {
         for frame in &outcome.frames[2..] {
             let passed = frame.verdict == Some(Verdict::Pass);
             assert_eq!(passed, host == ALLOWED, "{}", outcome.table());
+        }
+    }
+}
+
+/// A datagram of a flood is answered as the one before only where all is the
+/// same: its client, its VLAN, the destination's categories, its headers, and
+/// the door.
+#[test]
+fn t23_refused_datagrams_are_told_apart() {
+    const CLIENT: &str = "10.40.0.5:4000";
+    const OTHERS: u64 = 200;
+    let datagram = |vlan: u16, from: &str, to: &str| tagged(vlan, &udp(from, to, &[1; 30]));
+    let denied = || datagram(40, CLIENT, "198.51.100.7:9999");
+    let routed = {
+        let plain = udp(CLIENT, "198.51.100.7:9999", &[1; 30]);
+        let body = [&[131, 7, 4, 93, 184, 216, 34, 0][..], &plain[20..]].concat();
+        let (from, to) = (
+            "10.40.0.5".parse().unwrap(),
+            "198.51.100.7".parse().unwrap(),
+        );
+        let mut packet = ip(from, to, 17, &body);
+        packet[0] = 0x47;
+        tagged(40, &packet)
+    };
+    for refuse in [Verdict::Drop, Verdict::Reject] {
+        let mut school = School::new().unwrap();
+        for group in &mut school.input.groups {
+            group.refuse = refuse as u8;
+        }
+        // Open up to the bell, by the timetable alone.
+        let begin = 1_790_000_000_000_000_000;
+        school.at = Some(begin);
+        let class = &mut school.doors[room::CLASS as usize];
+        class.spans[0] = Span {
+            start: 0,
+            end: begin + (30 + OTHERS) * 1_000_000,
+        };
+        class.spans_len = 1;
+        class.known_until = u64::MAX;
+        let cases = [
+            (denied(), refuse, Reason::RangeDenied),
+            (
+                datagram(40, CLIENT, "203.0.113.1:9999"),
+                refuse,
+                Reason::Locked,
+            ),
+            (
+                datagram(40, CLIENT, "93.184.216.34:9999"),
+                Verdict::Pass,
+                Reason::DefaultOpen,
+            ),
+            (
+                datagram(40, "10.41.0.5:4000", "198.51.100.7:9999"),
+                Verdict::Drop,
+                Reason::SpoofedSource,
+            ),
+            (
+                datagram(40, "10.40.0.6:4000", "198.51.100.7:9999"),
+                refuse,
+                Reason::RangeDenied,
+            ),
+            (
+                datagram(20, CLIENT, "198.51.100.7:9999"),
+                refuse,
+                Reason::NotListed,
+            ),
+            (
+                datagram(99, CLIENT, "198.51.100.7:9999"),
+                Verdict::Drop,
+                Reason::UnknownVlan,
+            ),
+            (routed.clone(), Verdict::Drop, Reason::SourceRoute),
+            (
+                datagram(40, CLIENT, "198.51.100.7:53"),
+                refuse,
+                Reason::RangeDenied,
+            ),
+            (
+                datagram(40, "[2001:db8:40::5]:4000", "[2001:db8:bad::1]:9999"),
+                refuse,
+                Reason::RangeDenied,
+            ),
+        ];
+        let mut frames = Vec::new();
+        let mut expected = Vec::new();
+        let mut push = |(frame, verdict, reason): &(Vec<u8>, Verdict, Reason)| {
+            frames.push(frame.clone());
+            expected.push((*verdict, *reason));
+        };
+        // Behind the same refusal each, and once more.
+        for case in &cases {
+            push(&cases[0]);
+            push(case);
+            push(case);
+        }
+        // More clients than answers are kept, none of them of the room.
+        for number in 0..OTHERS {
+            let from = format!("10.41.0.{number}:4000");
+            push(&(
+                datagram(40, &from, "198.51.100.7:9999"),
+                Verdict::Drop,
+                Reason::SpoofedSource,
+            ));
+        }
+        // The bell.
+        let closed = (denied(), refuse, Reason::RoomClosed);
+        for _ in 0..3 {
+            push(&closed);
+        }
+        let outcome = school.judge(&frames).unwrap();
+        outcome.verdicts(&expected);
+        for frame in &outcome.frames {
+            let query = frame.target.is_some_and(|(_, port)| port == 53);
+            let protocol = if query { "dns" } else { "udp" };
+            let judged = frame.reason == Reason::RangeDenied;
+            assert!(!judged || frame.protocol == protocol, "{frame:?}");
+            let told = judged && refuse == Verdict::Reject;
+            assert!(!told || frame.reply.is_some(), "{frame:?}");
         }
     }
 }

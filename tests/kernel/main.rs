@@ -2,6 +2,7 @@
 //! BPF_PROG_TEST_RUN, and images replaced under load on a veth pair of their
 //! own. Needs root.
 
+mod again;
 mod captures;
 mod clock;
 mod frames;

@@ -183,11 +183,10 @@ impl<'a> View<'a> {
     }
 
     fn ipv4(&self, address: u32) -> u64 {
-        let root = self.image.table(Table::Ranges4Root);
         self.mask(ranges4::lookup(
-            root,
-            root.len() as u32,
+            self.image.table(Table::Ranges4Root),
             self.image.table(Table::Ranges4),
+            self.image.table(Table::Ranges4Kinds),
             address,
         ))
     }

@@ -73,7 +73,7 @@ fn tables(
     let v4 = segments(&ranges.v4, &mut sets)?;
     let v6 = segments(&ranges.v6, &mut sets)?;
     drop(ranges);
-    let (root4, ranges4) = ranges4::build(&v4)?;
+    let four = ranges4::build(&v4)?;
     drop(v4);
     let six = ranges6::build(&v6)?;
     drop(v6);
@@ -84,11 +84,12 @@ fn tables(
     let tables = [
         sets.table(),
         names,
-        root4,
-        ranges4,
+        four.root,
+        four.ranges,
         six.tree,
         six.values,
         six.lowers,
+        four.kinds,
     ];
     for (lines, table) in config.lines.iter_mut().zip(&tables) {
         *lines = table.len() as u32;

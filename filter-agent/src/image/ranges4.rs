@@ -1,64 +1,203 @@
 //! Writes what [`filter_ebpf::tables::ranges4`] reads.
 
+use std::cmp::Reverse;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
+
 use filter_ebpf::tables::Line;
-use filter_ebpf::tables::ranges4::{MAX_RANGES, NETWORKS, PER_LINE, bits, root_lines};
+use filter_ebpf::tables::ranges4::{
+    KINDS_PER_LINE, MAX_KINDS, MAX_RANGES, NETWORKS, PER_LINE, ROOT_LINES,
+};
 
 use super::{ImageError, lines, segments::Segment};
 
-/// Root and ranges.
-pub(super) fn build(segments: &[Segment<u32>]) -> Result<(Vec<Line>, Vec<Line>), ImageError> {
-    by_networks(segments, bits(segments.len()))
+/// Root, ranges and kinds.
+pub(super) struct Tables {
+    pub(super) root: Vec<Line>,
+    pub(super) ranges: Vec<Line>,
+    pub(super) kinds: Vec<Line>,
 }
 
-/// The same for networks of so many bits.
-pub(super) fn by_networks(
+pub(super) fn build(segments: &[Segment<u32>]) -> Result<Tables, ImageError> {
+    with_kinds(segments, MAX_KINDS as usize)
+}
+
+/// The same with at most so many kinds.
+pub(super) fn with_kinds(
     segments: &[Segment<u32>],
-    bits: u32,
-) -> Result<(Vec<Line>, Vec<Line>), ImageError> {
-    let pieces = || segments.iter().flat_map(|segment| pieces(segment, bits));
-    let mut counts = vec![0u32; 1 << bits];
-    for piece in pieces() {
-        counts[piece.network as usize] += 1;
+    max_kinds: usize,
+) -> Result<Tables, ImageError> {
+    let kinds = Kinds::of(segments, max_kinds)?;
+    let parts = || {
+        segments
+            .iter()
+            .flat_map(pieces)
+            .flat_map(|piece| kinds.parts(piece))
+    };
+    let mut counts = vec![0u32; 1 << 16];
+    for part in parts() {
+        counts[usize::from(part.network)] += 1;
     }
-    let (root, firsts, total) = root(&counts, bits)?;
+    let (root, firsts, total) = root(&counts)?;
     let mut ranges = lines(total.div_ceil(PER_LINE as usize))?;
     let mut next = firsts.clone();
-    for piece in pieces() {
-        let next = &mut next[piece.network as usize];
-        write(&mut ranges, *next, &piece);
+    for part in parts() {
+        let next = &mut next[usize::from(part.network)];
+        put(&mut ranges, *next, 0, part.first);
+        put(&mut ranges, *next, 1, part.kind);
         *next += 1;
     }
     pad(&mut ranges, &next, &firsts, total);
-    Ok((root, ranges))
+    Ok(Tables {
+        root,
+        ranges,
+        kinds: kinds.table()?,
+    })
 }
 
 /// The part of a segment inside one network.
 #[derive(Clone, Copy)]
 struct Piece {
-    network: u32,
+    network: u16,
     first: u16,
-    last: u16,
-    set: u16,
+    kind: Kind,
 }
 
-fn pieces(segment: &Segment<u32>, bits: u32) -> impl Iterator<Item = Piece> {
+/// What ranges have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct Kind {
+    set: u16,
+    /// The last address, counted from the first one.
+    last: u16,
+}
+
+/// A range of the table.
+struct Part {
+    network: u16,
+    first: u16,
+    /// Its kind's number.
+    kind: u16,
+}
+
+fn pieces(segment: &Segment<u32>) -> impl Iterator<Item = Piece> + use<> {
     let Segment { first, last, set } = *segment;
-    let host = 32 - bits;
-    (first >> host..=last >> host).map(move |network| {
-        let start = network << host;
-        let end = start | ((1 << host) - 1);
+    (first >> 16..=last >> 16).map(move |network| {
+        let start = network << 16;
+        let (first, last) = (first.max(start), last.min(start | 0xffff));
         Piece {
-            network,
-            first: first.max(start) as u16,
-            last: last.min(end) as u16,
-            set,
+            network: network as u16,
+            first: first as u16,
+            kind: Kind {
+                set,
+                last: (last - first) as u16,
+            },
         }
     })
 }
 
+/// The numbers of kinds.
+struct Kinds {
+    numbers: HashMap<Kind, u16>,
+    /// By number.
+    kinds: Vec<Kind>,
+}
+
+/// Bits of a length inside a network.
+const LENGTHS: usize = 17;
+
+impl Kinds {
+    /// Numbers the kinds of all pieces. Where there are more than `max`, the
+    /// most common ones and, for each set, the lengths that are powers of two,
+    /// of which any other is the sum.
+    fn of(segments: &[Segment<u32>], max: usize) -> Result<Self, ImageError> {
+        let mut counts: HashMap<Kind, u64> = HashMap::new();
+        for piece in segments.iter().flat_map(pieces) {
+            *counts.entry(piece.kind).or_default() += 1;
+        }
+        let mut counts: Vec<_> = counts.into_iter().collect();
+        counts.sort_unstable_by_key(|&(kind, count)| (Reverse(count), kind));
+        let mut kinds = Self {
+            numbers: HashMap::new(),
+            kinds: Vec::new(),
+        };
+        if counts.len() > max {
+            let sets: BTreeSet<u16> = counts.iter().map(|(kind, _)| kind.set).collect();
+            if sets.len() > max / LENGTHS {
+                return Err(ImageError::TooMany {
+                    what: "combinations of categories that share IPv4 addresses",
+                    count: sets.len() as u64,
+                    max: (max / LENGTHS) as u64,
+                });
+            }
+            for set in sets {
+                for bit in 0..LENGTHS {
+                    kinds.number(Kind {
+                        set,
+                        last: ((1u32 << bit) - 1) as u16,
+                    });
+                }
+            }
+        }
+        for (kind, _) in counts {
+            if kinds.kinds.len() == max {
+                break;
+            }
+            kinds.number(kind);
+        }
+        Ok(kinds)
+    }
+
+    fn number(&mut self, kind: Kind) {
+        if let Entry::Vacant(entry) = self.numbers.entry(kind) {
+            entry.insert(self.kinds.len() as u16);
+            self.kinds.push(kind);
+        }
+    }
+
+    /// A piece as one range, or as several where its kind has no number.
+    fn parts(&self, piece: Piece) -> impl Iterator<Item = Part> {
+        let set = piece.kind.set;
+        let mut first = piece.first;
+        let mut rest = Some(piece.kind.last);
+        std::iter::from_fn(move || {
+            let last = rest?;
+            let whole = Kind { set, last };
+            let kind = match self.numbers.get(&whole) {
+                Some(_) => whole,
+                None => Kind {
+                    set,
+                    last: ((1u32 << (u32::from(last) + 1).ilog2()) - 1) as u16,
+                },
+            };
+            let part = Part {
+                network: piece.network,
+                first,
+                kind: self.numbers[&kind],
+            };
+            first = first.wrapping_add(kind.last).wrapping_add(1);
+            rest = last
+                .checked_sub(kind.last)
+                .and_then(|rest| rest.checked_sub(1));
+            Some(part)
+        })
+    }
+
+    fn table(&self) -> Result<Vec<Line>, ImageError> {
+        let per_line = KINDS_PER_LINE as usize;
+        let mut table = lines(self.kinds.len().div_ceil(per_line))?;
+        for (line, kinds) in table.iter_mut().zip(self.kinds.chunks(per_line)) {
+            for (number, kind) in kinds.iter().enumerate() {
+                let value = u64::from(kind.last) | u64::from(kind.set) << 16;
+                line[number / 2] |= value << (number % 2 * 32);
+            }
+        }
+        Ok(table)
+    }
+}
+
 /// The root, the number of each network's first range, and of all ranges.
-fn root(counts: &[u32], bits: u32) -> Result<(Vec<Line>, Vec<usize>, usize), ImageError> {
-    let mut root = lines(root_lines(bits) as usize)?;
+fn root(counts: &[u32]) -> Result<(Vec<Line>, Vec<usize>, usize), ImageError> {
+    let mut root = lines(ROOT_LINES as usize)?;
     let mut firsts = Vec::with_capacity(counts.len());
     let mut total = 0usize;
     for (line, counts) in root.iter_mut().zip(counts.chunks(NETWORKS as usize)) {
@@ -103,7 +242,7 @@ fn pad(ranges: &mut [Line], next: &[usize], firsts: &[usize], total: usize) {
             continue;
         }
         for free in next..end {
-            for part in 0..3 {
+            for part in 0..2 {
                 let value = get(ranges, next - 1, part);
                 put(ranges, free, part, value);
             }
@@ -111,13 +250,7 @@ fn pad(ranges: &mut [Line], next: &[usize], firsts: &[usize], total: usize) {
     }
 }
 
-fn write(ranges: &mut [Line], number: usize, piece: &Piece) {
-    put(ranges, number, 0, piece.first);
-    put(ranges, number, 1, piece.last);
-    put(ranges, number, 2, piece.set);
-}
-
-/// Line, word and bit of part 0 (first), 1 (last) or 2 (set) of a range.
+/// Line, word and bit of part 0 (first address) or 1 (kind) of a range.
 fn place(number: usize, part: usize) -> (usize, usize, usize) {
     let per_line = PER_LINE as usize;
     let half = number % per_line + part * per_line;

@@ -1,4 +1,33 @@
-//! Addresses inside addresses.
+//! Addresses as keys hold them, and addresses inside addresses.
+
+use crate::bpf::{load, store};
+
+/// Upper and lower 64 bits of a key's address, in host byte order.
+#[inline(always)]
+pub fn halves(address: &[u8; 16]) -> (u64, u64) {
+    let from = address.as_ptr();
+    // By words, not bytes: what was just written by words is read at once.
+    // SAFETY: both words lie in the address.
+    let (upper, lower) = unsafe { (load(from), load(from.add(8))) };
+    (upper.swap_bytes(), lower.swap_bytes())
+}
+
+/// Writes a key's address.
+#[inline(always)]
+pub fn set_halves(address: &mut [u8; 16], upper: u64, lower: u64) {
+    let to = address.as_mut_ptr();
+    // SAFETY: both words lie in the address, which is borrowed.
+    unsafe {
+        store(to, upper.swap_bytes());
+        store(to.add(8), lower.swap_bytes());
+    }
+}
+
+/// The lower half of an IPv4 address (RFC 4291 §2.5.5.2); the upper one is 0.
+#[inline(always)]
+pub fn mapped(address: u32) -> u64 {
+    0xffff << 32 | u64::from(address)
+}
 
 /// An IPv4 address carried by an IPv6 one (N07 of the attack table): what a
 /// translator or tunnel between here and the destination would reach.

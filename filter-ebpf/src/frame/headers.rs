@@ -1,6 +1,7 @@
 //! From Ethernet to the first byte of payload.
 
-use super::{View, address};
+use super::View;
+use super::address::{self, mapped, set_halves};
 use crate::abi::{FlowKey, Reason};
 
 const ETH_IPV4: u16 = 0x0800;
@@ -175,15 +176,6 @@ fn is_tag(ethertype: u16) -> bool {
     matches!(ethertype, 0x8100 | 0x88a8 | 0x9100)
 }
 
-/// An IPv4 address as keys hold it.
-#[inline(always)]
-pub fn mapped(address: u32) -> [u8; 16] {
-    let a = address.to_be_bytes();
-    [
-        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a[0], a[1], a[2], a[3],
-    ]
-}
-
 #[inline(always)]
 fn ipv4(view: &View, offset: u32, whole_len: impl Fn() -> u32, meta: &mut Meta) -> Parsed {
     let Some(ip) = view.at::<20>(offset) else {
@@ -203,8 +195,8 @@ fn ipv4(view: &View, offset: u32, whole_len: impl Fn() -> u32, meta: &mut Meta) 
     let fragment = ip.be16::<6>();
     let protocol = ip.u8::<9>();
     let destination = ip.be32::<16>();
-    meta.key.client = mapped(ip.be32::<12>());
-    meta.key.server = mapped(destination);
+    set_halves(&mut meta.key.client, 0, mapped(ip.be32::<12>()));
+    set_halves(&mut meta.key.server, 0, mapped(destination));
     meta.key.protocol = u32::from(protocol);
     meta.l4 = offset + header_len;
     meta.payload = meta.l4;
@@ -234,8 +226,8 @@ fn ipv6(view: &View, offset: u32, whole_len: impl Fn() -> u32, meta: &mut Meta) 
         return Parsed::Bad(Reason::Truncated);
     }
     let upper = ip.be64::<24>();
-    meta.key.client = halves(ip.be64::<8>(), ip.be64::<16>());
-    meta.key.server = halves(upper, ip.be64::<32>());
+    set_halves(&mut meta.key.client, ip.be64::<8>(), ip.be64::<16>());
+    set_halves(&mut meta.key.server, upper, ip.be64::<32>());
     let mut next = ip.u8::<6>();
     let mut at = offset + 40;
     meta.l4 = at;
@@ -320,16 +312,6 @@ fn ipv6(view: &View, offset: u32, whole_len: impl Fn() -> u32, meta: &mut Meta) 
     transport(view, next, at, meta)
 }
 
-/// An IPv6 address from its upper and lower half.
-#[inline(always)]
-pub fn halves(upper: u64, lower: u64) -> [u8; 16] {
-    let (u, l) = (upper.to_be_bytes(), lower.to_be_bytes());
-    [
-        u[0], u[1], u[2], u[3], u[4], u[5], u[6], u[7], l[0], l[1], l[2], l[3], l[4], l[5], l[6],
-        l[7],
-    ]
-}
-
 #[inline(always)]
 fn transport(view: &View, protocol: u8, at: u32, meta: &mut Meta) -> Parsed {
     let segment_len = meta.payload_len;
@@ -341,8 +323,7 @@ fn transport(view: &View, protocol: u8, at: u32, meta: &mut Meta) -> Parsed {
             let Some(tcp) = view.at::<20>(at) else {
                 return Parsed::Bad(Reason::Truncated);
             };
-            meta.key.client_port = tcp.be16::<0>();
-            meta.key.server_port = tcp.be16::<2>();
+            set_ports(meta, tcp.be32::<0>());
             meta.seq = tcp.be32::<4>();
             meta.ack = tcp.be32::<8>();
             meta.tcp = tcp.u8::<13>();
@@ -364,8 +345,7 @@ fn transport(view: &View, protocol: u8, at: u32, meta: &mut Meta) -> Parsed {
             let Some(udp) = view.at::<8>(at) else {
                 return Parsed::Bad(Reason::Truncated);
             };
-            meta.key.client_port = udp.be16::<0>();
-            meta.key.server_port = udp.be16::<2>();
+            set_ports(meta, udp.be32::<0>());
             let len = u32::from(udp.be16::<4>());
             if len < 8 || len > segment_len {
                 return Parsed::Bad(Reason::Truncated);
@@ -383,6 +363,14 @@ fn transport(view: &View, protocol: u8, at: u32, meta: &mut Meta) -> Parsed {
         _ => {}
     }
     Parsed::Ip
+}
+
+/// Source and destination port, as TCP and UDP begin with them. They are one
+/// word to those who hash and compare the key, so they are written as one.
+#[inline(always)]
+fn set_ports(meta: &mut Meta, ports: u32) {
+    meta.key.client_port = (ports >> 16) as u16;
+    meta.key.server_port = ports as u16;
 }
 
 /// DHCP to one server of the school (RFC 2131 §4.1); to an address outside it

@@ -4,8 +4,8 @@ mod address;
 mod headers;
 mod tunnel;
 
-pub use address::{embedded_ipv4, is_multicast4, is_multicast6};
-pub use headers::{Meta, MetaFlags, Parsed, halves, mapped, parse, tcp_flags};
+pub use address::{embedded_ipv4, halves, is_multicast4, is_multicast6, mapped, set_halves};
+pub use headers::{Meta, MetaFlags, Parsed, parse, tcp_flags};
 pub use tunnel::{is_tcp_tunnel, is_udp_tunnel, opens_udp_tunnel};
 
 use crate::bpf::opaque;

@@ -13,7 +13,7 @@ use filter_ebpf::{
 
 use super::{
     finish::{count, count_category, finish, jump, scratch, tick},
-    inspect, lookup,
+    flood, inspect, lookup,
     maps::{OVERRIDE_HEADER, config},
     quic, recent,
     scratch::Scratch,
@@ -63,6 +63,9 @@ pub(crate) fn lan_ingress(ctx: XdpContext) -> u32 {
         let ipv6 = s.meta.flags & MetaFlags::IPV6 != 0;
         s.range_mask = lookup::address(&s.meta.key.server, ipv6);
         if s.range_mask & config!(denied_by_any) != 0 {
+            if flood::again(s) {
+                return finish(&ctx, s);
+            }
             s.unasked = 1;
             begin(s);
             return jump(&ctx, Tail::Judge);

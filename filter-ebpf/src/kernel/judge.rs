@@ -4,12 +4,16 @@ use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
 use filter_ebpf::{
     abi::{Flow, FlowFlags, FlowKey, Group, GroupFlags, Protocol, Reason, Room, Tail, Verdict},
     access::door,
-    frame::{MAX_HEADER_OFFSET, Meta, MetaFlags, View, halves, is_udp_tunnel, mapped, tcp_flags},
+    frame::{
+        MAX_HEADER_OFFSET, Meta, MetaFlags, View, halves, is_udp_tunnel, mapped, set_halves,
+        tcp_flags,
+    },
     judge::{NO_CATEGORY, OWN_NETWORK, Opinion, Row},
 };
 
 use super::{
     finish::{finish, jump, scratch},
+    flood,
     ingress::{Ahead, ahead, begins_anew, is_current, misleads, opens},
     lookup,
     maps::{ACCESS, GROUPS, ROOM_OF, ROOM_OF_QINQ, ROOMS, config},
@@ -91,6 +95,9 @@ fn look(view: &View, s: &mut Scratch) -> Next {
     {
         s.protocol = Protocol::Udp as u8;
         s.set_opinion(opinion);
+        if range.is_some() {
+            flood::keep(s);
+        }
         return Next::Finish;
     }
     let mut fresh = true;
@@ -228,11 +235,9 @@ pub(crate) fn room(s: &mut Scratch) -> Option<&'static Room> {
 /// that family.
 #[inline(always)]
 fn belongs(room: &Room, key: &FlowKey, ipv6: bool) -> bool {
-    let c = &key.client;
+    let (upper, lower) = halves(&key.client);
     if ipv6 {
         let len = room.subnets6_len as usize;
-        let upper = u64::from_be_bytes([c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7]]);
-        let lower = u64::from_be_bytes([c[8], c[9], c[10], c[11], c[12], c[13], c[14], c[15]]);
         // Link-local sources never get past the router.
         if len == 0 || upper >> 54 == 0x3fa {
             return true;
@@ -252,7 +257,7 @@ fn belongs(room: &Room, key: &FlowKey, ipv6: bool) -> bool {
     if len == 0 {
         return true;
     }
-    let address = u32::from_be_bytes([c[12], c[13], c[14], c[15]]);
+    let address = lower as u32;
     let mut i = 0;
     while i < room.subnets4.len() {
         let net = &room.subnets4[i];
@@ -505,22 +510,20 @@ fn is_about_flow(view: &View, s: &mut Scratch) -> bool {
         let Some(ip) = view.at::<40>(quote) else {
             return false;
         };
-        let server = halves(ip.be64::<8>(), ip.be64::<16>());
-        if server != key.server {
+        if halves(&key.server) != (ip.be64::<8>(), ip.be64::<16>()) {
             return false;
         }
-        key.client = halves(ip.be64::<24>(), ip.be64::<32>());
+        set_halves(&mut key.client, ip.be64::<24>(), ip.be64::<32>());
         key.protocol = u32::from(ip.u8::<6>());
         quote.wrapping_add(40)
     } else {
         let Some(ip) = view.at::<20>(quote) else {
             return false;
         };
-        let server = mapped(ip.be32::<12>());
-        if server != key.server {
+        if halves(&key.server) != (0, mapped(ip.be32::<12>())) {
             return false;
         }
-        key.client = mapped(ip.be32::<16>());
+        set_halves(&mut key.client, 0, mapped(ip.be32::<16>()));
         key.protocol = u32::from(ip.u8::<9>());
         quote.wrapping_add(u32::from(ip.u8::<0>() & 15) * 4)
     };

@@ -3,14 +3,14 @@
 use aya_ebpf::btf_maps::Array;
 use filter_ebpf::{
     abi::{Override, OverrideHeader, OverrideKey, Scope},
-    frame::embedded_ipv4,
+    frame::{embedded_ipv4, halves},
     tables::{Line, Lines, Table, names, ranges4, ranges6, sets},
 };
 
 use super::{
     maps::{
-        MMAPABLE, NAMES, OVERRIDE_HEADER, OVERRIDE_NAMES, OVERRIDE_RANGES, RANGES4, RANGES4_ROOT,
-        RANGES6_LOWER, RANGES6_TREE, RANGES6_VALUES, RangeTrieKey, SETS, config,
+        MMAPABLE, NAMES, OVERRIDE_HEADER, OVERRIDE_NAMES, OVERRIDE_RANGES, RANGES4, RANGES4_KINDS,
+        RANGES4_ROOT, RANGES6_LOWER, RANGES6_TREE, RANGES6_VALUES, RangeTrieKey, SETS, config,
     },
     scratch::Scratch,
 };
@@ -28,10 +28,13 @@ impl Lines for Map {
 /// Categories of an address, IPv4 as ::ffff:a.b.c.d; an IPv6 address that
 /// carries an IPv4 one has the categories of both.
 #[inline(always)]
-pub(crate) fn address(a: &[u8; 16], ipv6: bool) -> u64 {
-    let upper = u64::from_be_bytes([a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7]]);
-    let lower = u64::from_be_bytes([a[8], a[9], a[10], a[11], a[12], a[13], a[14], a[15]]);
-    address_categories(upper, lower, u64::from(ipv6))
+pub(crate) fn address(address: &[u8; 16], ipv6: bool) -> u64 {
+    let (upper, lower) = halves(address);
+    if ipv6 {
+        address_categories(upper, lower, 1)
+    } else {
+        mask(ipv4_set(lower) as u16)
+    }
 }
 
 /// Categories of an address in two halves; an IPv4 one lies in the lower 32
@@ -59,8 +62,12 @@ pub(crate) extern "C" fn address_categories(upper: u64, lower: u64, ipv6: u64) -
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn ipv4_set(address: u64) -> u64 {
-    let lines = config!(lines[Table::Ranges4Root as usize]);
-    let set = ranges4::lookup(&Map(&RANGES4_ROOT), lines, &Map(&RANGES4), address as u32);
+    let set = ranges4::lookup(
+        &Map(&RANGES4_ROOT),
+        &Map(&RANGES4),
+        &Map(&RANGES4_KINDS),
+        address as u32,
+    );
     u64::from(set)
 }
 

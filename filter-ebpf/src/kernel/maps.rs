@@ -64,6 +64,8 @@ pub(crate) static RANGES4_ROOT: Array<Line, 1, MMAPABLE> = Array::new();
 #[btf_map]
 pub(crate) static RANGES4: Array<Line, 1, MMAPABLE> = Array::new();
 #[btf_map]
+pub(crate) static RANGES4_KINDS: Array<Line, 1, MMAPABLE> = Array::new();
+#[btf_map]
 pub(crate) static RANGES6_TREE: Array<Line, 1, MMAPABLE> = Array::new();
 #[btf_map]
 pub(crate) static RANGES6_VALUES: Array<Line, 1, MMAPABLE> = Array::new();

@@ -5,6 +5,7 @@ mod conclude;
 mod dns;
 mod egress;
 mod finish;
+mod flood;
 mod ingress;
 mod inspect;
 mod judge;

@@ -8,7 +8,7 @@ use filter_ebpf::{
     tables::hash::Suffixes,
 };
 
-use super::conclude::Names;
+use super::{conclude::Names, flood};
 
 /// Room for a reply: headers and the 403 page.
 pub(crate) const REPLY: usize = filter_ebpf::reply::BUFFER;
@@ -94,6 +94,8 @@ pub(crate) struct Scratch {
     pub(crate) piece: u32,
     /// What an event is about, for its flow; see `report`.
     pub(crate) told: u64,
+    /// See `flood`.
+    pub(crate) refused: flood::Answers,
     pub(crate) suffixes: Suffixes,
     pub(crate) names: Names,
     pub(crate) name: [u8; 256],

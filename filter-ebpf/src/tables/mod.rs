@@ -46,10 +46,12 @@ pub enum Table {
     Ranges6Values = 5,
     /// [`ranges6`]: the /64 networks that are not of one piece.
     Ranges6Lower = 6,
+    /// [`ranges4`]: the kinds.
+    Ranges4Kinds = 7,
 }
 
 impl Table {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Sets,
         Self::Names,
         Self::Ranges4Root,
@@ -57,6 +59,7 @@ impl Table {
         Self::Ranges6Tree,
         Self::Ranges6Values,
         Self::Ranges6Lower,
+        Self::Ranges4Kinds,
     ];
 
     /// The name of its map.
@@ -69,6 +72,7 @@ impl Table {
             Self::Ranges6Tree => "RANGES6_TREE",
             Self::Ranges6Values => "RANGES6_VALUES",
             Self::Ranges6Lower => "RANGES6_LOWER",
+            Self::Ranges4Kinds => "RANGES4_KINDS",
         }
     }
 }

@@ -9,49 +9,43 @@
 //! and counted from the first. The shift is 0 unless the networks of a line
 //! hold more than 65,535 ranges.
 //!
-//! **Ranges.** Ten to a line: ten first addresses (lower 16 bits), ten last
-//! ones, ten sets. A range that covers several networks is there once per
+//! **Ranges.** Sixteen to a line: sixteen first addresses (lower 16 bits), then
+//! sixteen kinds. A range that covers several networks is there once per
 //! network. Ranges of a network are sorted and disjoint.
 //!
-//! So a range costs 6.4 bytes, and the root 150 KB. With many ranges the
-//! networks are smaller, /18 instead of /16, and the root 600 KB: a search then
-//! seldom leaves the line that it begins in, and each line is a place in memory
-//! that no cache holds.
+//! **Kinds.** What many ranges have in common, their length and set: two
+//! halves of 16 bits, the last address counted from the first one and the set.
+//! Sixteen kinds to a line. Lists are of few lengths, so this table is small
+//! and in the cache.
+//!
+//! So a range costs 4 bytes, and the root 150 KB: each line is a place in
+//! memory that, with many ranges, no cache holds.
 
 use super::{Line, Lines, half, word};
+use crate::bpf::touch;
 
 /// Networks that share a line of the root.
 pub const NETWORKS: u32 = 28;
+/// Lines of the root.
+pub const ROOT_LINES: u32 = (1u32 << 16).div_ceil(NETWORKS);
 /// Ranges in a line.
-pub const PER_LINE: u32 = 10;
-/// Most ranges: up to here the division by a multiplication is exact.
+pub const PER_LINE: u32 = 16;
+/// Most ranges.
 pub const MAX_RANGES: u32 = 1 << 30;
-
-/// Upper bits of an address that tell its network, for so many ranges: fewer
-/// of them or more must not make the root a large part of the table.
-pub const fn bits(ranges: usize) -> u32 {
-    if ranges < 1 << 18 { FEW } else { MANY }
-}
-
-const FEW: u32 = 16;
-const MANY: u32 = 18;
-
-/// Lines of the root of a table with such networks.
-pub const fn root_lines(bits: u32) -> u32 {
-    (1u32 << bits).div_ceil(NETWORKS)
-}
+/// Most kinds.
+pub const MAX_KINDS: u32 = 1 << 16;
+/// Kinds in a line.
+pub const KINDS_PER_LINE: u32 = 16;
 
 /// The set of the range around `address` (host byte order), 0 for none.
-/// `lines` is the length of the root.
 #[inline(always)]
 pub fn lookup(
     root: &(impl Lines + ?Sized),
-    lines: u32,
     ranges: &(impl Lines + ?Sized),
+    kinds: &(impl Lines + ?Sized),
     address: u32,
 ) -> u16 {
-    let bits = if lines > root_lines(FEW) { MANY } else { FEW };
-    let (group, position) = split::<NETWORKS>(address >> (32 - bits));
+    let (group, position) = split::<NETWORKS>(address >> 16);
     let Some(head) = root.line(group) else {
         return 0;
     };
@@ -59,27 +53,42 @@ pub fn lookup(
     if count == 0 {
         return 0;
     }
+    // Mostly these are the two lines that the search needs; else it would
+    // wait for one and then for the other.
+    if let (Some(first), Some(last)) = (
+        ranges.line(low / PER_LINE),
+        ranges.line(low.wrapping_add(count).wrapping_sub(1) / PER_LINE),
+    ) {
+        touch(first);
+        touch(last);
+    }
     let key = u64::from(address & 0xffff);
     // The last range that starts at or before the key, or the first range.
     // A network has at most 2^16 ranges, so 17 turns always suffice.
     let mut turn = 0;
     while turn < 17 && count > 1 {
         let upper = count >> 1;
-        let Some((line, slot)) = range(ranges, low.wrapping_add(upper)) else {
+        let middle = low.wrapping_add(upper);
+        let Some(line) = ranges.line(middle / PER_LINE) else {
             return 0;
         };
-        let after = key.wrapping_sub(u64::from(half(line, slot))) >> 63;
+        let after = key.wrapping_sub(u64::from(half(line, middle % PER_LINE))) >> 63;
         low = low.wrapping_add(upper & (after as u32).wrapping_sub(1));
         count -= upper;
         turn += 1;
     }
-    let Some((line, slot)) = range(ranges, low) else {
+    let Some(line) = ranges.line(low / PER_LINE) else {
         return 0;
     };
-    let inside =
-        u64::from(half(line, slot)) <= key && key <= u64::from(half(line, slot + PER_LINE));
-    if inside {
-        half(line, slot + 2 * PER_LINE)
+    let slot = low % PER_LINE;
+    let inside = key.wrapping_sub(u64::from(half(line, slot)));
+    let kind = u32::from(half(line, slot + PER_LINE));
+    let Some(kinds) = kinds.line(kind / KINDS_PER_LINE) else {
+        return 0;
+    };
+    let slot = kind % KINDS_PER_LINE * 2;
+    if inside <= u64::from(half(kinds, slot)) {
+        half(kinds, slot + 1)
     } else {
         0
     }
@@ -100,16 +109,10 @@ fn piece(head: &Line, position: u32) -> (u32, u32) {
     (first, end.wrapping_sub(start) << shift)
 }
 
-#[inline(always)]
-fn range(ranges: &(impl Lines + ?Sized), number: u32) -> Option<(&Line, u32)> {
-    let (line, slot) = split::<PER_LINE>(number);
-    Some((ranges.line(line)?, slot))
-}
-
 /// Quotient and remainder by a constant.
 #[inline(always)]
 fn split<const N: u32>(number: u32) -> (u32, u32) {
-    // LLVM for BPF would divide. Exact below 2^30 for the two divisors.
+    // LLVM for BPF would divide. Exact below 2^30.
     let quotient = ((u64::from(number) * u64::from(u32::MAX / N + 1)) >> 32) as u32;
     (quotient, number.wrapping_sub(quotient.wrapping_mul(N)))
 }

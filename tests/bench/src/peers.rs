@@ -38,10 +38,11 @@ pub(crate) struct Play<'a> {
 pub(crate) struct Peers(Ebpf);
 
 /// Tables that the peers read.
-const TABLES: [Table; 6] = [
+const TABLES: [Table; 7] = [
     Table::Names,
     Table::Ranges4Root,
     Table::Ranges4,
+    Table::Ranges4Kinds,
     Table::Ranges6Tree,
     Table::Ranges6Values,
     Table::Ranges6Lower,
@@ -73,9 +74,8 @@ impl Peers {
         let count = targets.v4.len() as u32;
         let step = bench_peers::step(count);
         let lines = |table| image.map_or(1, |image| image.table(table).len() as u32);
-        let (name_lines, root_lines) = (lines(Table::Names), lines(Table::Ranges4Root));
+        let name_lines = lines(Table::Names);
         loader.override_global("NAME_LINES", &name_lines, true);
-        loader.override_global("RANGES4_ROOT_LINES", &root_lines, true);
         loader.override_global("TARGETS", &count, true);
         loader.override_global("TARGETS_STEP", &step, true);
         for (table, image) in TABLES.iter().zip(image.iter().cycle()) {

@@ -46,7 +46,7 @@ pub(crate) fn measure(rows: &mut Rows, effort: &Effort) -> Result<()> {
             let lines: usize = tables.iter().map(|table| image.table(*table).len()).sum();
             lines as f64 * 64.0 / entries as f64
         };
-        let v4 = [Table::Ranges4Root, Table::Ranges4];
+        let v4 = [Table::Ranges4Root, Table::Ranges4, Table::Ranges4Kinds];
         let v6 = [
             Table::Ranges6Tree,
             Table::Ranges6Values,

@@ -37,6 +37,11 @@ const DROPS: &[&str] = &[
     "drop-against-lpm",
     "drop-against-nft",
     "drop-against-ipset",
+    "table",
+    "table-against-drop",
+    "table-against-lpm",
+    "table-against-nft",
+    "table-against-ipset",
 ];
 const FORWARDS: &[&str] = &["pass", "forward", "forward-against-pass"];
 
@@ -65,6 +70,7 @@ fn drops(rows: &mut Rows, effort: &Effort, size: u32) -> Result<()> {
         Pair::new("drop", &mut peers, Some("drop"))?,
         Pair::new("lpm", &mut peers, Some("lpm4_drop"))?,
         Pair::new("ours", &mut peers, None)?,
+        Pair::new("table", &mut peers, Some("ranges4_drop"))?,
     ];
     let lists = Lists {
         ranges: prefixes.ranges()?,
@@ -99,13 +105,14 @@ fn drops(rows: &mut Rows, effort: &Effort, size: u32) -> Result<()> {
     for netfilter in &netfilters {
         netfilter.check()?;
     }
-    for pair in pairs.iter().filter(|pair| pair.name != "ours") {
-        let against = format!("ours-against-{}", pair.name);
-        rows.ratio(&row(&against), &row("ours"), &row(pair.name));
-        if pair.name != "drop" {
-            // What no filter in the same place could exceed.
-            let ceiling = format!("drop-against-{}", pair.name);
-            rows.ratio(&row(&ceiling), &row("drop"), &row(pair.name));
+    for against in ["drop", "lpm", "nft", "ipset"] {
+        // Beside ours what no filter in the same place could exceed, and what
+        // none could that asks our table.
+        for name in ["ours", "drop", "table"] {
+            if name != against {
+                let ratio = format!("{name}-against-{against}");
+                rows.ratio(&row(&ratio), &row(name), &row(against));
+            }
         }
     }
     Ok(())

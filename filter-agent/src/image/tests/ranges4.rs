@@ -4,10 +4,10 @@ use filter_ebpf::tables::{Table, ranges4, sets};
 use proptest::prelude::*;
 
 use super::{Random, image, mask, secret};
-use crate::image::ranges4::by_networks;
+use crate::image::ranges4::with_kinds;
 use crate::image::segments::segments;
 use crate::image::sets::Sets;
-use crate::image::{Image, Names, OWN, Ranges};
+use crate::image::{Image, ImageError, Names, OWN, Ranges};
 
 type Listed = (u32, u32, u8);
 
@@ -25,11 +25,13 @@ fn build(listed: &[Listed]) -> Image {
 }
 
 fn lookup(image: &Image, address: u32) -> u64 {
-    let (root, ranges) = (image.table(Table::Ranges4Root), image.table(Table::Ranges4));
-    mask(
-        image,
-        ranges4::lookup(root, root.len() as u32, ranges, address),
-    )
+    let set = ranges4::lookup(
+        image.table(Table::Ranges4Root),
+        image.table(Table::Ranges4),
+        image.table(Table::Ranges4Kinds),
+        address,
+    );
+    mask(image, set)
 }
 
 fn model(listed: &[Listed], address: u32) -> u64 {
@@ -39,15 +41,14 @@ fn model(listed: &[Listed], address: u32) -> u64 {
         .fold(0, |mask, (_, _, category)| mask | 1 << category)
 }
 
-/// Compares at every edge, beside it, and at some addresses between; with the
-/// networks of few ranges and with those of many.
+/// Compares at every edge, beside it, and at some addresses between; with a
+/// kind for each length and with so few that ranges are taken apart.
 fn compare(listed: &[Listed], others: &[u32]) {
     let image = build(listed);
     let mut sets = Sets::new();
     let segments = segments(&ranges(listed).v4, &mut sets).unwrap();
-    let (root, ranges) = by_networks(&segments, ranges4::bits(usize::MAX)).unwrap();
+    let few = with_kinds(&segments, 17 * sets.len() as usize).unwrap();
     let sets = sets.table();
-    assert_ne!(root.len(), image.table(Table::Ranges4Root).len());
     let edges = listed.iter().flat_map(|&(first, last, _)| {
         [
             first.wrapping_sub(1),
@@ -66,11 +67,11 @@ fn compare(listed: &[Listed], others: &[u32]) {
             "{}",
             Ipv4Addr::from_bits(address)
         );
-        let set = ranges4::lookup(&root[..], root.len() as u32, &ranges[..], address);
+        let set = ranges4::lookup(&few.root[..], &few.ranges[..], &few.kinds[..], address);
         assert_eq!(
             sets::mask(&sets[..], set),
             model(listed, address),
-            "{} in smaller networks",
+            "{} by few kinds",
             Ipv4Addr::from_bits(address)
         );
     }
@@ -162,6 +163,74 @@ fn crowded_networks_shift_their_root_line() {
     }
 }
 
+/// Two ranges in each of half the networks, of 65,536 pairs of length and
+/// category together: as many kinds as a table can number. With one more the
+/// rare ones are taken apart, and still every answer is right.
+#[test]
+fn kinds_at_their_bound() {
+    let mut listed = Vec::new();
+    for network in 0..1u32 << 15 {
+        let first = network << 17;
+        listed.push((first, first + network, 1));
+        listed.push((first + 0xffff - network, first + 0xffff, 2));
+    }
+    let lines = |image: &Image, table| image.table(table).len();
+    let full = build(&listed);
+    assert_eq!(lines(&full, Table::Ranges4Kinds), 65_536 / 16);
+    assert_eq!(lines(&full, Table::Ranges4), 65_536 / 16);
+    // Common, so it keeps its kind.
+    for number in 0..10 {
+        let first = (number << 17) + 0x1_0000;
+        listed.push((first, first + 999, 3));
+    }
+    let over = build(&listed);
+    assert_eq!(lines(&over, Table::Ranges4Kinds), 65_536 / 16);
+    let ranges = lines(&over, Table::Ranges4) * 16;
+    assert!((65_546..66_000).contains(&ranges), "{ranges}");
+    for image in [&full, &over] {
+        let listed = &listed[..if std::ptr::eq(image, &full) {
+            65_536
+        } else {
+            listed.len()
+        }];
+        for &(first, last, category) in listed {
+            for (address, inside) in [
+                (first, true),
+                (first + (last - first) / 2, true),
+                (last, true),
+                (first.wrapping_sub(1), false),
+                (last + 1, false),
+            ] {
+                // Where two meet, the other one's answer is as right.
+                let found = lookup(image, address);
+                assert_eq!(found & 1 << category != 0, inside, "{address:#x}");
+            }
+        }
+    }
+}
+
+#[test]
+fn more_combinations_than_lengths_can_be_told_for_are_refused() {
+    let listed: Vec<_> = (0..40u32)
+        .map(|number| (number << 16, (number << 16) + number, number as u8 % 20))
+        .collect();
+    let mut sets = Sets::new();
+    let segments = segments(&ranges(&listed).v4, &mut sets).unwrap();
+    assert!(with_kinds(&segments, 40).is_ok());
+    let error = with_kinds(&segments, 39).err().unwrap();
+    assert!(
+        matches!(
+            error,
+            ImageError::TooMany {
+                count: 20,
+                max: 2,
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+}
+
 /// At most 8 bytes per range, and the right answer at every range and at
 /// every gap, for 100,000 and a million isolated ranges.
 #[test]
@@ -177,7 +246,8 @@ fn large_tables_are_small_and_right() {
             })
             .collect();
         let image = build(&listed);
-        let lines = image.table(Table::Ranges4Root).len() + image.table(Table::Ranges4).len();
+        let tables = [Table::Ranges4Root, Table::Ranges4, Table::Ranges4Kinds];
+        let lines: usize = tables.iter().map(|table| image.table(*table).len()).sum();
         let bytes = lines as f64 * 64.0 / f64::from(count);
         println!("{count} ranges: {bytes:.2} bytes per range");
         assert!(bytes <= 8.0, "{bytes}");

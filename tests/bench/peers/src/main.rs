@@ -2,8 +2,9 @@
 //!
 //! The programs named after a table ask it one random question per run, and
 //! `empty` makes up the question only: what they take above it is the
-//! table's. `lpm4_drop`, `drop` and `pass` stand where the filter stands;
-//! `send` and `send_flows` send to them, `drive` calls the filter's programs.
+//! table's. `lpm4_drop`, `ranges4_drop`, `drop` and `pass` stand where the filter
+//! stands; `send` and `send_flows` send to them, `drive` calls the filter's
+//! programs.
 #![no_std]
 #![no_main]
 
@@ -26,6 +27,8 @@ static RANGES4_ROOT: Table = Array::new();
 #[btf_map]
 static RANGES4: Table = Array::new();
 #[btf_map]
+static RANGES4_KINDS: Table = Array::new();
+#[btf_map]
 static RANGES6_TREE: Table = Array::new();
 #[btf_map]
 static RANGES6_VALUES: Table = Array::new();
@@ -40,9 +43,6 @@ static LPM6: LpmTrie<[u8; 16], u32, 1> = LpmTrie::new();
 #[btf_map]
 static STATE: PerCpuArray<[u64; 2], 1> = PerCpuArray::new();
 
-/// Lines of `RANGES4_ROOT`.
-#[unsafe(no_mangle)]
-static RANGES4_ROOT_LINES: u32 = 1;
 /// Lines of `NAMES`.
 #[unsafe(no_mangle)]
 static NAME_LINES: u32 = 1;
@@ -113,13 +113,19 @@ fn empty(_: XdpContext) -> u32 {
     question(|random| random == 0)
 }
 
+#[inline(always)]
+fn ranges4_set(address: u32) -> u16 {
+    ranges4::lookup(
+        &Map(&RANGES4_ROOT),
+        &Map(&RANGES4),
+        &Map(&RANGES4_KINDS),
+        address,
+    )
+}
+
 #[xdp]
 fn ranges4(_: XdpContext) -> u32 {
-    question(|random| {
-        // SAFETY: a static that outlives the program; the loader writes it.
-        let lines = unsafe { core::ptr::read_volatile(&raw const RANGES4_ROOT_LINES) };
-        ranges4::lookup(&Map(&RANGES4_ROOT), lines, &Map(&RANGES4), random as u32) != 0
-    })
+    question(|random| ranges4_set(random as u32) != 0)
 }
 
 #[xdp]
@@ -170,6 +176,20 @@ fn lpm4_drop(ctx: XdpContext) -> u32 {
     match LPM4.get(&key) {
         Some(_) => xdp_action::XDP_DROP,
         None => xdp_action::XDP_PASS,
+    }
+}
+
+/// The same by our table.
+#[xdp]
+fn ranges4_drop(ctx: XdpContext) -> u32 {
+    let Some(address) = destination(&ctx) else {
+        return xdp_action::XDP_PASS;
+    };
+    // SAFETY: `destination` checked that four bytes lie there.
+    let address = u32::from_be_bytes(unsafe { *address });
+    match ranges4_set(address) {
+        0 => xdp_action::XDP_PASS,
+        _ => xdp_action::XDP_DROP,
     }
 }
 
