@@ -161,23 +161,20 @@ impl Kinds {
         let mut rest = Some(piece.kind.last);
         std::iter::from_fn(move || {
             let last = rest?;
-            let whole = Kind { set, last };
-            let kind = match self.numbers.get(&whole) {
-                Some(_) => whole,
-                None => Kind {
-                    set,
-                    last: ((1u32 << (u32::from(last) + 1).ilog2()) - 1) as u16,
-                },
+            let (taken, kind) = match self.numbers.get(&Kind { set, last }) {
+                Some(&kind) => (last, kind),
+                None => {
+                    let last = ((1u32 << (u32::from(last) + 1).ilog2()) - 1) as u16;
+                    (last, self.numbers[&Kind { set, last }])
+                }
             };
             let part = Part {
                 network: piece.network,
                 first,
-                kind: self.numbers[&kind],
+                kind,
             };
-            first = first.wrapping_add(kind.last).wrapping_add(1);
-            rest = last
-                .checked_sub(kind.last)
-                .and_then(|rest| rest.checked_sub(1));
+            first = first.wrapping_add(taken).wrapping_add(1);
+            rest = (last - taken).checked_sub(1);
             Some(part)
         })
     }

@@ -5,6 +5,7 @@ mod filter;
 mod frames;
 mod goals;
 mod lists;
+mod machine;
 mod mmap;
 mod netfilter;
 mod peers;
@@ -31,9 +32,10 @@ struct Args {
     /// Write all samples to this file.
     #[arg(long)]
     json: Option<PathBuf>,
-    /// Only `tables`, `prog`, `veth`, `apply`, `lists` or `schedule`, or of
-    /// `prog` and `veth` some rows (`prog.hello`, `veth.lpm.100000`) and what
-    /// is measured with them; `BENCHMARKS.md` then stays as it is.
+    /// Only `machine`, `tables`, `prog`, `veth`, `apply`, `lists` or
+    /// `schedule`, or of `prog` and `veth` some rows (`prog.hello`,
+    /// `veth.lpm.100000`) and what is measured with them; `BENCHMARKS.md` then
+    /// stays as it is.
     #[arg(long)]
     only: Option<String>,
     /// Samples per row.
@@ -121,7 +123,8 @@ impl Effort {
 type Part = fn(&mut Rows, &Effort) -> Result<()>;
 
 /// What is measured: its name, the rows that are named otherwise.
-const PARTS: [(&str, &[&str], Part); 6] = [
+const PARTS: [(&str, &[&str], Part); 7] = [
+    ("machine", &[], machine::measure),
     ("tables", tables::ROWS, tables::measure),
     ("prog", &[], program::measure),
     ("veth", &[], veth::measure),

@@ -61,7 +61,8 @@ impl Machine {
              core, sender included. `*-against-*`: how many times faster. `apply.*`: a command's \
              start to its effect, the agent's memory. `lists.*`: a list of a million lines from \
              its file to what an image is built from, by the processor time of one thread. \
-             `schedule.*`: the example with 12 rooms and two shifts.\n\n{}\n\
+             `schedule.*`: the example with 12 rooms and two shifts. `machine.memory.*`: a read of \
+             a cache line that depends on the one before, somewhere in so many MiB.\n\n{}\n\
              | row | median | min | max | unit |\n|---|---:|---:|---:|---|\n",
             self.day,
             self.kernel,

@@ -1,6 +1,6 @@
 use std::net::{IpAddr, Ipv4Addr};
 
-use filter_ebpf::tables::{Table, ranges4, sets};
+use filter_ebpf::tables::{Table, ranges4};
 use proptest::prelude::*;
 
 use super::{Random, image, mask, secret};
@@ -41,14 +41,13 @@ fn model(listed: &[Listed], address: u32) -> u64 {
         .fold(0, |mask, (_, _, category)| mask | 1 << category)
 }
 
-/// Compares at every edge, beside it, and at some addresses between; with a
-/// kind for each length and with so few that ranges are taken apart.
+/// Compares at every edge, beside it, and at some addresses between; all of
+/// one category too, with so few kinds that most ranges are taken apart.
 fn compare(listed: &[Listed], others: &[u32]) {
     let image = build(listed);
-    let mut sets = Sets::new();
-    let segments = segments(&ranges(listed).v4, &mut sets).unwrap();
-    let few = with_kinds(&segments, 17 * sets.len() as usize).unwrap();
-    let sets = sets.table();
+    let one: Vec<Listed> = listed.iter().map(|&(a, b, _)| (a, b, 7)).collect();
+    let segments = segments(&ranges(&one).v4, &mut Sets::new()).unwrap();
+    let few = with_kinds(&segments, 17).unwrap();
     let edges = listed.iter().flat_map(|&(first, last, _)| {
         [
             first.wrapping_sub(1),
@@ -61,19 +60,11 @@ fn compare(listed: &[Listed], others: &[u32]) {
         ]
     });
     for address in edges.chain(others.iter().copied()).chain([0, u32::MAX]) {
-        assert_eq!(
-            lookup(&image, address),
-            model(listed, address),
-            "{}",
-            Ipv4Addr::from_bits(address)
-        );
+        let right = model(listed, address);
+        let dotted = Ipv4Addr::from_bits(address);
+        assert_eq!(lookup(&image, address), right, "{dotted}");
         let set = ranges4::lookup(&few.root[..], &few.ranges[..], &few.kinds[..], address);
-        assert_eq!(
-            sets::mask(&sets[..], set),
-            model(listed, address),
-            "{} by few kinds",
-            Ipv4Addr::from_bits(address)
-        );
+        assert_eq!(set != 0, right != 0, "{dotted} by few kinds");
     }
 }
 
@@ -178,15 +169,15 @@ fn kinds_at_their_bound() {
     let full = build(&listed);
     assert_eq!(lines(&full, Table::Ranges4Kinds), 65_536 / 16);
     assert_eq!(lines(&full, Table::Ranges4), 65_536 / 16);
-    // Common, so it keeps its kind.
-    for number in 0..10 {
+    // Common, so it has a number of its own.
+    for number in 0..2_000 {
         let first = (number << 17) + 0x1_0000;
         listed.push((first, first + 999, 3));
     }
     let over = build(&listed);
     assert_eq!(lines(&over, Table::Ranges4Kinds), 65_536 / 16);
     let ranges = lines(&over, Table::Ranges4) * 16;
-    assert!((65_546..66_000).contains(&ranges), "{ranges}");
+    assert!((67_536..68_200).contains(&ranges), "{ranges}");
     for image in [&full, &over] {
         let listed = &listed[..if std::ptr::eq(image, &full) {
             65_536
