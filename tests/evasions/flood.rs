@@ -196,7 +196,12 @@ fn t23_connections_without_a_start() {
 /// the door.
 #[test]
 fn t23_refused_datagrams_are_told_apart() {
+    use Verdict::{Drop, Pass, Reject};
+
     const CLIENT: &str = "10.40.0.5:4000";
+    const OTHER: &str = "10.40.0.6:4000";
+    const SPOOFED: &str = "10.41.0.5:4000";
+    const CLIENT6: &str = "[2001:db8:40::5]:4000";
     const OTHERS: u64 = 200;
     let datagram = |vlan: u16, from: &str, to: &str| tagged(vlan, &udp(from, to, &[1; 30]));
     let denied = || datagram(40, CLIENT, "198.51.100.7:9999");
@@ -211,7 +216,7 @@ fn t23_refused_datagrams_are_told_apart() {
         packet[0] = 0x47;
         tagged(40, &packet)
     };
-    for refuse in [Verdict::Drop, Verdict::Reject] {
+    for refuse in [Drop, Reject] {
         let mut school = School::new().unwrap();
         for group in &mut school.input.groups {
             group.refuse = refuse as u8;
@@ -227,49 +232,33 @@ fn t23_refused_datagrams_are_told_apart() {
         class.spans_len = 1;
         class.known_until = u64::MAX;
         let cases = [
-            (denied(), refuse, Reason::RangeDenied),
+            (40, CLIENT, "198.51.100.7:9999", refuse, Reason::RangeDenied),
+            (40, CLIENT, "203.0.113.1:9999", refuse, Reason::Locked),
+            (40, CLIENT, "93.184.216.34:9999", Pass, Reason::DefaultOpen),
+            (40, OTHER, "198.51.100.7:9999", refuse, Reason::RangeDenied),
             (
-                datagram(40, CLIENT, "203.0.113.1:9999"),
-                refuse,
-                Reason::Locked,
-            ),
-            (
-                datagram(40, CLIENT, "93.184.216.34:9999"),
-                Verdict::Pass,
-                Reason::DefaultOpen,
-            ),
-            (
-                datagram(40, "10.41.0.5:4000", "198.51.100.7:9999"),
-                Verdict::Drop,
+                40,
+                SPOOFED,
+                "198.51.100.7:9999",
+                Drop,
                 Reason::SpoofedSource,
             ),
+            (20, CLIENT, "198.51.100.7:9999", refuse, Reason::NotListed),
+            (99, CLIENT, "198.51.100.7:9999", Drop, Reason::UnknownVlan),
+            (40, CLIENT, "198.51.100.7:53", refuse, Reason::RangeDenied),
             (
-                datagram(40, "10.40.0.6:4000", "198.51.100.7:9999"),
-                refuse,
-                Reason::RangeDenied,
-            ),
-            (
-                datagram(20, CLIENT, "198.51.100.7:9999"),
-                refuse,
-                Reason::NotListed,
-            ),
-            (
-                datagram(99, CLIENT, "198.51.100.7:9999"),
-                Verdict::Drop,
-                Reason::UnknownVlan,
-            ),
-            (routed.clone(), Verdict::Drop, Reason::SourceRoute),
-            (
-                datagram(40, CLIENT, "198.51.100.7:53"),
-                refuse,
-                Reason::RangeDenied,
-            ),
-            (
-                datagram(40, "[2001:db8:40::5]:4000", "[2001:db8:bad::1]:9999"),
+                40,
+                CLIENT6,
+                "[2001:db8:bad::1]:9999",
                 refuse,
                 Reason::RangeDenied,
             ),
         ];
+        let mut cases: Vec<_> = cases
+            .into_iter()
+            .map(|(vlan, from, to, verdict, reason)| (datagram(vlan, from, to), verdict, reason))
+            .collect();
+        cases.push((routed.clone(), Drop, Reason::SourceRoute));
         let mut frames = Vec::new();
         let mut expected = Vec::new();
         let mut push = |(frame, verdict, reason): &(Vec<u8>, Verdict, Reason)| {
@@ -287,7 +276,7 @@ fn t23_refused_datagrams_are_told_apart() {
             let from = format!("10.41.0.{number}:4000");
             push(&(
                 datagram(40, &from, "198.51.100.7:9999"),
-                Verdict::Drop,
+                Drop,
                 Reason::SpoofedSource,
             ));
         }
@@ -303,7 +292,7 @@ fn t23_refused_datagrams_are_told_apart() {
             let protocol = if query { "dns" } else { "udp" };
             let judged = frame.reason == Reason::RangeDenied;
             assert!(!judged || frame.protocol == protocol, "{frame:?}");
-            let told = judged && refuse == Verdict::Reject;
+            let told = judged && refuse == Reject;
             assert!(!told || frame.reply.is_some(), "{frame:?}");
         }
     }

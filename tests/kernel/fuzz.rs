@@ -7,8 +7,8 @@ use filter_tests::differential::{Differential, Inputs};
 
 /// Of each target: seconds for all of them, here.
 const INPUTS: u64 = 3_000;
-/// On an emulated machine, where each takes twenty times as long: its verifier
-/// and compiler are what differs, not the inputs.
+/// On an emulated machine, which is slow: its verifier and its compiler are
+/// what differs there, not the inputs.
 const EMULATED: u64 = 600;
 const BATCH: u64 = 300;
 

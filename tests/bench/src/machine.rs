@@ -4,7 +4,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 
 use crate::Effort;
 use crate::rows::Rows;
@@ -33,7 +33,8 @@ pub(crate) fn measure(rows: &mut Rows, effort: &Effort) -> Result<()> {
             let start = Instant::now();
             let end = follow(&lines, at, reads);
             let took = start.elapsed();
-            ensure!(black_box(end) < lines.len(), "a read went astray");
+            // Whoever knew that nobody asks for it would leave the reads out.
+            black_box(end);
             rows.add(&row, "ns", took.as_secs_f64() * 1e9 / reads as f64);
         }
     }
